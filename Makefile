@@ -1,0 +1,112 @@
+# `make` alone lists the targets. Everything they need is installed by them, into .venv and .tools:
+# a machine needs Python 3.11, git and make.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3.11
+# uv resolves and installs everything else, from uv.lock with its hashes.
+UV_VERSION := 0.13.9
+
+BIN := $(CURDIR)/.venv/bin
+UV := $(BIN)/uv
+RUN := $(BIN)/python
+SAM := .tools/sam/bin/sam
+CHECKOV := .tools/checkov/bin/checkov
+
+# Stamps: a file is touched when what it stands for is installed as uv.lock has it now.
+READY := .venv/.ready
+SAM_READY := .tools/sam/.ready
+CHECKOV_READY := .tools/checkov/.ready
+
+# The layers' Makefiles call uv; `python -m local.demo` finds the layer's and the functions' code.
+export PATH := $(BIN):$(PATH)
+export PYTHONPATH := layers/watchkeeper:functions:.
+export SAM_CLI_TELEMETRY := 0
+# An activated environment of somebody else's is not ours to fill.
+unexport VIRTUAL_ENV
+
+##@ See it work
+
+demo: $(READY)  ## Let a week of nights pass in a simulated AWS account, and show what was kept and why
+	@$(RUN) -m local.demo $(ARGS)
+
+cloud: $(READY)  ## Serve the simulated account over HTTP, for `make invoke` and for the AWS CLI
+	@$(RUN) -m local.serve $(ARGS)
+
+FUNCTION ?= TakeBackups
+EVENT ?= events/take_backups/tick.json
+invoke: build  ## Run FUNCTION on EVENT in Lambda's container (needs Docker), against `make cloud`
+	@[ -f .local/env-vars.json ] || { echo "No simulated account is up: run 'make cloud' in another terminal first." >&2; exit 1; }
+	@$(SAM) local invoke $(FUNCTION) --event $(EVENT) --env-vars .local/env-vars.json --docker-network host $(ARGS)
+
+##@ Change it
+
+test: $(READY)  ## Run the tests; TESTS=tests/unit for some of them, ARGS=-x for pytest's options
+	@$(RUN) -m pytest --numprocesses auto $(ARGS) $(TESTS)
+
+check: check-code check-template check-locks  ## Check format, lint, types, the template and the locks
+
+check-code: $(READY)
+	@ruff format --check .
+	@ruff check .
+	@mypy
+
+check-template: $(READY) $(SAM_READY) $(CHECKOV_READY)
+	@$(SAM) validate --lint
+	@cfn-lint --append-rules cfn_lint_serverless.rules
+	@$(CHECKOV)
+
+check-locks: $(READY)
+	@$(UV) lock --quiet --check
+	@$(EXPORT_LAYER) | diff layers/dependencies/requirements.txt - || \
+		{ echo "layers/dependencies/requirements.txt is not what uv.lock says: run 'make lock'." >&2; exit 1; }
+
+fix: $(READY)  ## Format, and mend what ruff can mend
+	@ruff format .
+	@ruff check --fix .
+
+bench: $(READY)  ## Measure import time, AWS calls per recovery point, memory and retention
+	@for each in bench/[a-z]*.py; do $(RUN) -m bench.$$(basename $$each .py); done
+
+lock: $(READY)  ## Lock the dependencies after a change of pyproject.toml; ARGS=--upgrade for newer ones
+	@$(UV) lock $(ARGS)
+	@$(EXPORT_LAYER) > layers/dependencies/requirements.txt
+
+##@ Ship it
+
+build: $(READY) $(SAM_READY)  ## Build the layers for Lambda's platform, and the template that refers to them
+	@find functions -name __pycache__ -prune -exec rm -r {} +  # functions are zipped as they lie there
+	@$(SAM) build $(ARGS)
+
+clean:  ## Remove what was built, the simulated account's state and caches; the environments stay
+	@rm -rf .aws-sam .local .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -not -path './.venv*' -not -path './.tools/*' -prune -exec rm -r {} +
+
+help:  ## Show this list
+	@awk 'BEGIN { FS = ":.*  ## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*  ## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# What the dependencies layer installs: the project's dependencies as locked, each with its hashes.
+define EXPORT_LAYER
+{ echo "# Made by 'make lock' from uv.lock: do not edit."; \
+  $(UV) export --quiet --frozen --no-dev --no-emit-project --no-header; }
+endef
+
+$(READY): pyproject.toml uv.lock Makefile
+	@echo "Setting up .venv: a minute the first time." >&2
+	@[ -x $(RUN) ] || $(PYTHON) -m venv .venv || \
+		{ echo "Watchkeeper needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(RUN) -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION)
+	@$(UV) sync --quiet --frozen
+	@touch $@
+
+$(SAM_READY) $(CHECKOV_READY): .tools/%/.ready: uv.lock $(READY)
+	@echo "Setting up .tools/$*: half a minute the first time." >&2
+	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
+	@touch $@
+
+.PHONY: help demo cloud invoke test check check-code check-template check-locks fix bench lock build clean

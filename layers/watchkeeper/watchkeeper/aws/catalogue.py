@@ -1,0 +1,264 @@
+"""The catalogue of recovery points, what stands beside a run, and how plans stood: the table's backup items."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from watchkeeper import naming
+from watchkeeper.aws.errors import AlreadyThere
+from watchkeeper.aws.iam import needs
+from watchkeeper.aws.table import TRANSACTION_ITEMS, Item, Table
+from watchkeeper.backups.model import (
+    Coverage,
+    Finding,
+    Gap,
+    Kind,
+    Part,
+    Place,
+    RecoveryPoint,
+    Standing,
+    State,
+    Target,
+)
+
+MAX_FINDINGS = 300
+"""Findings stored whole: with their sentences they take half of an item's 400 KB; the rest is a number."""
+
+
+class Catalogue(Table):
+    """Recovery points. Records are never deleted; `listed_in` keeps those with something left to remove in an index."""
+
+    def __init__(self, name: str, stack: str) -> None:
+        super().__init__(name)
+        self.listing = naming.listing_key(stack)
+
+    @needs("dynamodb:Query")
+    def listed(self) -> Iterator[RecoveryPoint]:
+        """Every recovery point that still has snapshots. The index lags by about a second."""
+        for item in self.query(
+            "listed_in = :listing", {":listing": self.listing}, IndexName="listing"
+        ):
+            yield from_item(item)
+
+    @needs("dynamodb:Query")
+    def of(self, resource: str) -> list[RecoveryPoint]:
+        """Every recovery point of one resource, removed ones too, oldest first; read consistently."""
+        items = self.query("pk = :pk", {":pk": naming.point_pk(resource)}, ConsistentRead=True)
+        return [from_item(item) for item in items]
+
+    @needs("dynamodb:PutItem")
+    def record(self, points: Iterable[RecoveryPoint]) -> None:
+        """Enter new points; one that is there already stays as it is, for whoever moved it on knows better."""
+        left = [self._item(point) for point in points]
+        while left:
+            batch, left = left[:TRANSACTION_ITEMS], left[TRANSACTION_ITEMS:]
+            try:
+                self.put_together(batch, "attribute_not_exists(pk)")
+            except AlreadyThere:  # an earlier attempt was cut off after its write
+                for item in batch:
+                    self._enter(item)
+
+    def _enter(self, item: Item) -> None:
+        try:
+            self.put(item, "attribute_not_exists(pk)")
+        except AlreadyThere:
+            return
+
+    @needs("dynamodb:PutItem")
+    def change(self, point: RecoveryPoint, expected: State) -> bool:
+        """Store `point` if the catalogue still has it in `expected` and nobody holds it; False otherwise."""
+        # A held point may still be put back to what it was: only its removal is forbidden.
+        condition = "#state = :expected AND (attribute_not_exists(holds) OR size(holds) = :none)"
+        put = self.conditional_put(
+            self._item(point), condition, {":expected": expected.value, ":none": 0}
+        )
+        put["Put"]["ExpressionAttributeNames"] = {"#state": "state"}
+        try:
+            self.write_together([put])
+        except AlreadyThere:
+            return False
+        return True
+
+    def _item(self, point: RecoveryPoint) -> Item:
+        item = to_item(point)
+        if point.parts and point.state is not State.REMOVED:
+            item["listed_in"] = self.listing
+        return item
+
+
+class TargetTable(Table):
+    """What a night chose, in items beside its run: one list of targets per shard, and what it found on the way."""
+
+    @needs("dynamodb:PutItem")
+    def freeze(self, run_id: str, shards: Sequence[Sequence[Target]]) -> None:
+        """Store the choice; raises AlreadyThere if this run has chosen before. The first shard is written last."""
+        items = [
+            naming.targets_key(run_id, number)
+            | {
+                "shards": sum(map(bool, shards)),
+                "targets": [_plain(asdict(target)) for target in shard],
+            }
+            for number, shard in enumerate(shards)
+        ]
+        while items:
+            # Fewer than the hundred that DynamoDB allows, because a transaction also ends at 4 MB.
+            batch, items = items[-SHARDS_TOGETHER:], items[:-SHARDS_TOGETHER]
+            self.put_together(batch, "attribute_not_exists(pk)" if not items else "")
+
+    @needs("dynamodb:GetItem")
+    def chosen(self, run_id: str) -> int | None:
+        """How many shards the run was cut into; None if it has not chosen yet."""
+        item = self.get(naming.targets_key(run_id, 0))
+        return int(item["shards"]) if item else None
+
+    @needs("dynamodb:GetItem")
+    def of(self, run_id: str, number: int) -> list[Target]:
+        item = self.get(naming.targets_key(run_id, number)) or {"targets": []}
+        return [
+            Target(
+                arn=target["arn"], kind=Kind(target["kind"]), name=target["name"],
+                volumes=tuple(target["volumes"]), left_out=tuple(target["left_out"]),
+            )
+            for target in item["targets"]
+        ]  # fmt: skip
+
+
+SHARDS_TOGETHER = 40
+"""A shard's targets take up to 80 KB (instances with many volumes); forty stay under a transaction's 4 MB."""
+
+
+class CoverageTable(Table):
+    """How each plan stood after its last night, and which night it started last."""
+
+    @needs("dynamodb:Query")
+    def all(self, capability: str) -> dict[str, Item]:
+        """Per plan: `started` (its last occurrence) and, once a night has been reported, the coverage."""
+        items = self.query("pk = :pk", {":pk": naming.coverage_pk(capability)}, ConsistentRead=True)
+        return {item["sk"]: item for item in items}
+
+    @needs("dynamodb:Query")
+    def standings(self, capability: str) -> dict[str, Standing]:
+        """Per plan, what the sweep needs to know."""
+        return {plan: _standing(item) for plan, item in self.all(capability).items()}
+
+    @needs("dynamodb:UpdateItem")
+    def started(self, capability: str, plan: str, occurrence: datetime) -> None:
+        self.update(
+            {"pk": naming.coverage_pk(capability), "sk": plan},
+            UpdateExpression="SET started = :at",
+            values={":at": naming.instant(occurrence)},
+        )
+
+    @needs("dynamodb:UpdateItem")
+    def report(self, capability: str, coverage: Coverage, now: datetime) -> None:
+        findings = [_plain(asdict(finding)) for finding in coverage.findings[:MAX_FINDINGS]]
+        self.update(
+            {"pk": naming.coverage_pk(capability), "sk": coverage.plan},
+            UpdateExpression="SET occurrence = :occurrence, targets = :targets, completed = :completed, failed = :failed, "
+            "oldest = :oldest, findings = :findings, unprotected = :unprotected, reported_at = :now",
+            values={
+                ":occurrence": naming.instant(coverage.occurrence),
+                ":targets": coverage.targets,
+                ":completed": coverage.completed,
+                ":failed": coverage.failed,
+                ":oldest": naming.instant(coverage.oldest) if coverage.oldest else "",
+                ":findings": findings,
+                ":unprotected": coverage.unprotected,
+                ":now": naming.instant(now),
+            },
+        )
+
+
+class PolicyTable(Table):
+    """The last good copy of each policy."""
+
+    @needs("dynamodb:GetItem")
+    def last_good(self, capability: str) -> Item | None:
+        """`text` (absent for the default), `digest`, and `since`: when the first policy came into force."""
+        return self.get(naming.policy_key(capability))
+
+    @needs("dynamodb:PutItem")
+    def accept(self, capability: str, text: str | None, digest: str, since: datetime) -> None:
+        self.put(
+            {
+                **naming.policy_key(capability),
+                "text": text,
+                "digest": digest,
+                "since": naming.instant(since),
+            }
+        )
+
+
+# ── Stored form of a recovery point ──────────────────────────────────────────────────────────────────────────────────
+
+_KNOWN = {
+    "pk", "sk", "listed_in", "resource", "id", "kind", "created_at", "run", "plan", "place", "state", "parts",
+    "completed_at", "tags", "holds", "why", "removed_at", "schema",
+}  # fmt: skip
+SCHEMA = 1
+
+
+def to_item(point: RecoveryPoint) -> Item:
+    return {
+        **point.unknown,
+        "pk": naming.point_pk(point.resource),
+        "sk": naming.point_sk(point.created_at, point.id),
+        "resource": point.resource,
+        "id": point.id,
+        "kind": point.kind.value,
+        "created_at": naming.instant(point.created_at),
+        "run": point.run,
+        "plan": point.plan,
+        "place": asdict(point.place),
+        "state": point.state.value,
+        "parts": [asdict(part) for part in point.parts],
+        "completed_at": naming.instant(point.completed_at) if point.completed_at else None,
+        "tags": sorted(point.tags),
+        "holds": list(point.holds),
+        "why": point.why,
+        "removed_at": naming.instant(point.removed_at) if point.removed_at else None,
+        "schema": SCHEMA,
+    }
+
+
+def from_item(item: Mapping[str, Any]) -> RecoveryPoint:
+    def at(name: str) -> datetime | None:
+        return naming.parse_instant(item[name]) if item.get(name) else None
+
+    return RecoveryPoint(
+        resource=item["resource"],
+        id=item["id"],
+        kind=Kind(item["kind"]),
+        created_at=naming.parse_instant(item["created_at"]),
+        run=item["run"],
+        plan=item["plan"],
+        place=Place(**item["place"]),
+        state=State(item["state"]),
+        parts=tuple(Part(**part) for part in item["parts"]),
+        completed_at=at("completed_at"),
+        tags=frozenset(item["tags"]),
+        holds=tuple(item["holds"]),
+        why=item["why"],
+        removed_at=at("removed_at"),
+        unknown={name: value for name, value in item.items() if name not in _KNOWN},
+    )
+
+
+def _standing(item: Mapping[str, Any]) -> Standing:
+    def at(name: str) -> datetime | None:
+        return naming.parse_instant(item[name]) if item.get(name) else None
+
+    return Standing(at("started"), at("occurrence"), int(item.get("targets", 0)), at("oldest"))
+
+
+def read_findings(item: Mapping[str, Any]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(**{**finding, "gap": Gap(finding["gap"])}) for finding in item.get("findings", ())
+    )
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in record.items()
+    }

@@ -1,0 +1,117 @@
+"""What AWS can answer instead of what we asked for, reduced to the few things that change what we do next.
+
+    AwsError
+    ├── NotThere      it does not exist (any more, or not yet: Describe lags behind Create)
+    ├── AlreadyThere  it exists already, or somebody else changed it first
+    ├── Busy          try again later
+    │   ├── Throttled     AWS did nothing: too many requests, or too soon
+    │   └── Unclear       no answer, or a server fault: it may have happened
+    └── Refused       asking again will not help
+        ├── Denied        the role lacks a permission
+        └── OverQuota     an account limit is reached
+
+Only the adapters beside this file catch botocore's exceptions, and only through `translated`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
+
+
+class AwsError(Exception):
+    """`call` is the API call that was answered (`ec2:CreateSnapshot`), `code` AWS's word for why."""
+
+    def __init__(self, call: str, code: str, message: str) -> None:
+        super().__init__(f"{call} answered {code}: {message}")
+        self.call = call
+        self.code = code
+        self.message = message
+
+    @property
+    def service(self) -> str:
+        return self.call.split(":", 1)[0].upper()
+
+
+class NotThere(AwsError): ...
+
+
+class AlreadyThere(AwsError): ...
+
+
+class Busy(AwsError): ...
+
+
+class Throttled(Busy): ...
+
+
+class Unclear(Busy): ...
+
+
+class Refused(AwsError): ...
+
+
+class Denied(Refused): ...
+
+
+class OverQuota(Refused): ...
+
+
+THROTTLES = frozenset({
+    "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException",
+    "ProvisionedThroughputExceededException", "SlowDown", "PriorRequestNotComplete", "TransactionInProgressException",
+    # EBS allows one snapshot per volume in 15 s, and a limited number of snapshots in progress: both pass.
+    "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded",
+})  # fmt: skip
+DENIALS = frozenset({
+    "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException",
+    "KMSAccessDenied", "KMSAccessDeniedException", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException",
+})  # fmt: skip
+QUOTAS = frozenset(
+    {
+        "SnapshotLimitExceeded",
+        "ResourceLimitExceeded",
+        "LimitExceededException",
+        "ServiceQuotaExceededException",
+    }
+)
+TAKEN = frozenset({"ConditionalCheckFailedException"})
+# DynamoDB answers a transaction that lost a race with one code and a reason per item.
+CANCELLED = "TransactionCanceledException"
+
+
+def _class_of(code: str, status: int, reasons: frozenset[str]) -> type[AwsError]:
+    if code == CANCELLED:
+        # A conflict with another transaction is a race, a throttle passes; anything else is our condition failing.
+        if "ConditionalCheckFailed" in reasons:
+            return AlreadyThere
+        return Throttled if reasons & {"TransactionConflict", "ThrottlingError"} else Refused
+    if code in THROTTLES:
+        return Throttled
+    if code in DENIALS:
+        return Denied
+    if code in QUOTAS:
+        return OverQuota
+    if code in TAKEN or code.endswith(("AlreadyExists", "AlreadyExistsFault")):
+        return AlreadyThere
+    if code.endswith(("NotFound", "NotFoundFault", "NotFoundException")) or code == "NoSuchKey":
+        return NotThere
+    return Unclear if status >= 500 else Refused  # noqa: PLR2004 (HTTP: 5xx is the server's fault)
+
+
+@contextmanager
+def translated(call: str) -> Iterator[None]:
+    """Raise one of this module's errors in place of botocore's. `call` names the API call in them."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "Unknown")
+        message = error.response.get("Error", {}).get("Message", "")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        cancelled = error.response.get("CancellationReasons", [])
+        reasons = frozenset(reason.get("Code", "None") for reason in cancelled)
+        raise _class_of(code, status, reasons)(call, code, message) from error
+    except (HTTPClientError, NoConnection) as error:
+        # Connection refused, reset or timed out: the request may have arrived.
+        raise Unclear(call, type(error).__name__, str(error)) from error

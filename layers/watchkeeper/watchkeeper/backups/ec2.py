@@ -1,0 +1,103 @@
+"""EC2 instances and EBS volumes: what there is, how a recovery point of them is made, and what the account shows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from watchkeeper import naming
+from watchkeeper.aws.ec2 import Fleet, SnapshotRemover, Snapshots, SnapshotTaker, TaggedResources
+from watchkeeper.backups.model import Kind, Place, RecoveryPoint, Snapshot, Target
+from watchkeeper.backups.rules import Found, Inventory, found_by_source
+
+
+@dataclass(frozen=True)
+class Ec2Sources:
+    """What can be backed up."""
+
+    fleet: Fleet
+    tagged: TaggedResources
+
+    def inventory(self, choose_by: str) -> Inventory:
+        return Inventory(
+            instances=self.fleet.instances(),
+            volumes=self.fleet.volumes(),
+            others=self.tagged.with_tag(choose_by),
+            elsewhere=self.fleet.protected_elsewhere(),
+        )
+
+
+@dataclass(frozen=True)
+class Ec2Points:
+    """What the account shows of our recovery points."""
+
+    snapshots: Snapshots
+    place: Place
+
+    def of_run(self, run_id: str) -> dict[tuple[str, str], Found]:
+        return self.amount_to(self.snapshots.of_run(run_id))
+
+    def amount_to(self, snapshots: Iterable[Snapshot]) -> dict[tuple[str, str], Found]:
+        """Per run and source, the recovery points that these snapshots make."""
+        return found_by_source(snapshots, self.place)
+
+    def all(self) -> list[Snapshot]:
+        return self.snapshots.all()
+
+    def runs_of(self, snapshot_ids: list[str]) -> set[str]:
+        return self.snapshots.runs_of(snapshot_ids)
+
+
+def take(taker: SnapshotTaker, target: Target, tags: Mapping[str, str]) -> None:
+    """Start a recovery point. Any error but Unclear means that none was started."""
+    if target.kind is Kind.INSTANCE:
+        taker.snapshot_instance(target, tags)
+    else:
+        taker.snapshot_volume(target, tags)
+
+
+def tags_of(run_id: str, plan: str, words: str, stack: str, target: Target) -> dict[str, str]:
+    """The catalogue's truth, written onto the snapshot in the call that makes it."""
+    tags = {
+        naming.TAG_STACK: stack,
+        naming.TAG_RUN: run_id,
+        naming.TAG_PLAN: plan,
+        naming.TAG_SOURCE: target.arn,
+        naming.TAG_POINT: naming.point_id(run_id, target.arn),
+        "Name": f"{target.name or naming.ec2_id(target.arn)} {plan}"[
+            :256
+        ],  # EC2's limit of a tag value
+    }
+    return tags | {naming.TAG_WORDS: words} if words else tags
+
+
+@dataclass(frozen=True)
+class Blockers:
+    """What forbids removing snapshots, asked once per run."""
+
+    locked: Mapping[str, str]
+    in_images: Mapping[str, str]
+    held: Mapping[str, str]
+    """Per snapshot, what its legal-hold tag says."""
+
+    def of(self, point: RecoveryPoint) -> tuple[str, ...]:
+        """Sentences; the parts of a set stand and fall together."""
+        reasons = [
+            f"{part.snapshot} is {reason}"
+            if reasons is self.locked
+            else f"{part.snapshot}: {reason}"
+            for part in point.parts
+            for reasons in (self.locked, self.in_images, self.held)
+            if (reason := reasons.get(part.snapshot))
+        ]
+        return (*(f"held by {hold}" for hold in point.holds), *reasons)
+
+
+def blockers(remover: SnapshotRemover, ours: list[Snapshot]) -> Blockers:
+    return Blockers(
+        locked=remover.locked(),
+        in_images=remover.in_images(),
+        held={
+            one.id: f"legal hold ({one.tags[naming.TAG_LEGAL_HOLD]})"
+            for one in ours
+            if naming.TAG_LEGAL_HOLD in one.tags
+        },
+    )

@@ -1,0 +1,169 @@
+"""Which recovery points go, which stay, and which cannot go: with a reason for each. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from watchkeeper.backups.ec2 import Blockers
+from watchkeeper.backups.model import RecoveryPoint, Snapshot, State
+from watchkeeper.backups.retention import Point, plan_retention
+from watchkeeper.backups.rules import Found, newest_completed
+from watchkeeper.policy import BackupsPolicy
+
+SETTLED = timedelta(days=2)
+"""A snapshot that no record names after two days belongs to no running night: a night ends within 30 hours."""
+VISIBLE = timedelta(hours=1)
+"""Describe shows a snapshot within minutes of its creation; after an hour, one that is not shown is not there."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of one recovery point, and why."""
+
+    point: RecoveryPoint
+    why: str
+    rules: tuple[str, ...] = ()
+    """The retention rules that keep it."""
+
+
+@dataclass(frozen=True)
+class RemovalPlan:
+    kept: Sequence[Decision]
+    removed: Sequence[Decision]
+    blocked: Sequence[Decision]
+    """Retention would remove them, and something forbids it."""
+    set_aside: Sequence[Decision]
+    """Those that do not count: failed, doubles, being removed."""
+
+
+def plan_removal(
+    points: Iterable[RecoveryPoint], policy: BackupsPolicy, blockers: Blockers, now: datetime
+) -> RemovalPlan:
+    """Apply retention to each source and tier by itself.
+
+    The plan that took a source's newest recovery point says what stays, also after the source is gone. If the policy has
+    that plan no more, everything stays: no rule says what may go.
+    """
+    groups: dict[tuple[str, str], list[RecoveryPoint]] = defaultdict(list)
+    for point in points:
+        groups[point.resource, point.place.tier].append(point)
+    kept: list[Decision] = []
+    removed: list[Decision] = []
+    blocked: list[Decision] = []
+    aside: list[Decision] = []
+    for _, group in sorted(groups.items()):
+        name = max(group, key=lambda point: point.created_at).plan
+        counted = [point for point in group if point.state is State.COMPLETED]
+        _set_aside(group, policy, blockers, now, removed, blocked, aside)
+        if name not in policy.plans:
+            kept += [
+                Decision(point, f"the policy has no plan {name!r}: no rule says what may go")
+                for point in counted
+            ]
+        else:
+            _retain(counted, name, policy, blockers, now, kept, removed, blocked)
+    return RemovalPlan(kept, removed, blocked, aside)
+
+
+def _retain(
+    counted: Sequence[RecoveryPoint], name: str, policy: BackupsPolicy, blockers: Blockers, now: datetime,
+    kept: list[Decision], removed: list[Decision], blocked: list[Decision],
+) -> None:  # fmt: skip
+    plan = policy.plans[name]
+    by_id = {point.id: point for point in counted}
+    candidates = [
+        Point(
+            id=point.id, created_at=point.created_at, tags=point.tags, blockers=blockers.of(point)
+        )
+        for point in counted
+    ]
+    retention = plan_retention(
+        candidates, plan.keep, zone=ZoneInfo(plan.zone), floor=plan.floor, now=now
+    )
+    kept += [Decision(by_id[one.point.id], one.why, one.rules) for one in retention.kept]
+    removed += [Decision(by_id[one.point.id], one.why) for one in retention.removed]
+    blocked += [Decision(by_id[one.point.id], one.why) for one in retention.blocked]
+
+
+def _set_aside(
+    group: Sequence[RecoveryPoint], policy: BackupsPolicy, blockers: Blockers, now: datetime,
+    removed: list[Decision], blocked: list[Decision], aside: list[Decision],
+) -> None:  # fmt: skip
+    """Failed ones and doubles never count; they go once nobody will want to look at them any more."""
+    oldest_shown = policy.removal.failed_after.before(now)
+    for point in group:
+        if point.state in (State.COMPLETED, State.REMOVED):
+            continue
+        what = "a double" if point.state is State.DOUBLE else f"it never completed ({point.why})"
+        if point.state is State.REMOVING:
+            removed.append(Decision(point, point.why))
+        elif point.state is State.FAILED and point.created_at > oldest_shown:
+            aside.append(
+                Decision(point, f"{what}; it stays {policy.removal.failed_after} for a look")
+            )
+        elif forbidden := blockers.of(point):
+            blocked.append(Decision(point, f"{what}, but {'; '.join(forbidden)}"))
+        else:
+            removed.append(Decision(point, f"{what}; nothing is lost with it"))
+
+
+# ── Catalogue and account, compared ──────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """The catalogue as the account bears it out."""
+
+    points: Sequence[RecoveryPoint]
+    adopted: Sequence[RecoveryPoint]
+    """Ours, shown by the account, and in no record: a double that came to light late, or a record that was lost."""
+    lost: Sequence[RecoveryPoint]
+    """Recorded as completed, and not there any more: somebody else removed them, so they must not count."""
+
+
+def reconcile(
+    listed: Iterable[RecoveryPoint],
+    shown: Sequence[Snapshot],
+    found: Mapping[tuple[str, str], Found],
+    now: datetime,
+) -> Reconciled:
+    catalogue = list(listed)
+    there = {snapshot.id for snapshot in shown}
+    known = {part.snapshot for point in catalogue for part in point.parts}
+    taken = {(point.run, point.resource) for point in catalogue if point.state is State.COMPLETED}
+    adopted = [
+        replace(
+            point, state=State.DOUBLE, why="a second one of the same run, which came to light late"
+        )
+        if (point.run, point.resource) in taken
+        else point
+        for one in found.values()
+        for point in one.points
+        if now - point.created_at > SETTLED
+        and not known.intersection(part.snapshot for part in point.parts)
+    ]
+    lost = [
+        replace(point, state=State.FAILED, why=_lost(point, there))
+        for point in catalogue
+        if point.state is State.COMPLETED
+        and now - point.created_at > VISIBLE
+        and _gone(point, there)
+    ]
+    ghosts = {(point.resource, point.id) for point in lost}
+    standing = [point for point in catalogue if (point.resource, point.id) not in ghosts]
+    return Reconciled([*standing, *adopted, *lost], adopted, lost)
+
+
+def _gone(point: RecoveryPoint, there: set[str]) -> list[str]:
+    return [part.snapshot for part in point.parts if part.snapshot not in there]
+
+
+def _lost(point: RecoveryPoint, there: set[str]) -> str:
+    return f"{', '.join(_gone(point, there))} no longer exists: somebody else removed it"
+
+
+def last_good(points: Iterable[RecoveryPoint]) -> set[tuple[str, str]]:
+    """The newest completed recovery point of each resource: never removed, whatever a rule says."""
+    return {(resource, point.id) for resource, point in newest_completed(points).items()}

@@ -1,0 +1,264 @@
+"""What the functions do with a trigger: name the runs that it means, and advance them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from watchkeeper import naming, telemetry
+from watchkeeper.aws.catalogue import Catalogue, CoverageTable, PolicyTable, TargetTable
+from watchkeeper.aws.clock import Clock
+from watchkeeper.aws.ec2 import Fleet, SnapshotRemover, Snapshots, SnapshotTaker, TaggedResources
+from watchkeeper.aws.parameters import Parameters
+from watchkeeper.aws.removals import RemovalTable
+from watchkeeper.aws.runs import RunTable
+from watchkeeper.aws.topics import Topics
+from watchkeeper.backups import expiry, steps
+from watchkeeper.backups.ec2 import Ec2Points, Ec2Sources
+from watchkeeper.backups.expiry import EXPIRY, Expiring
+from watchkeeper.backups.model import Place
+from watchkeeper.backups.removal import Decision
+from watchkeeper.backups.rules import due_nights, due_occurrences
+from watchkeeper.backups.steps import NIGHT, REBUILD, Taking
+from watchkeeper.news.backups import PolicyRefused
+from watchkeeper.policy import BackupsPolicy, decide_policy, policy_digest
+from watchkeeper.runs.engine import Engine, advance
+from watchkeeper.runs.record import Run, new_run, news_run
+from watchkeeper.settings import ExpireBackupsSettings, Settings, TakeBackupsSettings
+from watchkeeper.triggers import (
+    BackUpNow,
+    BadTrigger,
+    Rebuild,
+    RemoveNow,
+    SnapshotEvent,
+    Tick,
+    Wake,
+)
+
+CAPABILITY = "backups"
+"""The name of the policy parameter and of the policy's and coverage's keys."""
+
+CATCH_UP = timedelta(days=1)
+"""An expiry that was missed is made up for within a day; after that the next one does its work."""
+
+
+class TakeBackups:
+    """Takes what a plan says is due."""
+
+    def __init__(self, settings: TakeBackupsSettings) -> None:
+        self.settings = settings
+        self.runs = RunTable(settings.table)
+        self.topics = Topics(settings.news_topic, settings.pages_topic)
+        self.policies = PolicyTable(settings.table)
+        self.coverage = CoverageTable(settings.table)
+        self.parameters = Parameters(settings.policy_prefix)
+
+    def handle(
+        self,
+        trigger: Tick | Wake | SnapshotEvent | BackUpNow | Rebuild,
+        clock: Clock,
+        deadline: datetime,
+    ) -> dict[str, str]:
+        """Where each run stands afterwards."""
+        engine = Engine(self.runs, steps.workflow, self.cloud, self.topics.publish, clock, deadline)
+        return advance_all(self._meant(trigger, clock()), engine)
+
+    def _meant(
+        self, trigger: Tick | Wake | SnapshotEvent | BackUpNow | Rebuild, now: datetime
+    ) -> Iterable[str]:
+        match trigger:
+            case Tick():
+                return self._start_due(now)
+            case Wake():
+                return trigger.run_ids
+            case SnapshotEvent():
+                return sorted(self.cloud.shown.runs_of(trigger.snapshot_ids))
+            case BackUpNow():
+                return [self._start_by_hand(trigger, now)]
+            case Rebuild():
+                run = new_run(
+                    naming.rebuild_id(trigger.request_id), REBUILD, now, workflow="rebuild"
+                )
+                self.runs.start(run)
+                return [run.id]
+
+    def _start_due(self, now: datetime) -> list[str]:
+        """Runs for the nights that have come; for a policy that was refused, a run that tells people."""
+        policy, since, refused = self._read_policy(now)
+        standings = self.coverage.standings(CAPABILITY)
+        started = {plan: at for plan, stands in standings.items() if (at := stands.started)}
+        meant = [refused] if refused else []
+        for night in due_nights(policy, started, since, now):
+            run = new_run(
+                naming.night_id(night.plan, night.occurrence), NIGHT, now, workflow="night", plan=night.plan,
+                occurrence=naming.minute(night.occurrence), missed=str(night.missed),
+            )  # fmt: skip
+            self.runs.start(run)
+            self.coverage.started(CAPABILITY, night.plan, night.occurrence)
+            meant.append(run.id)
+        return meant
+
+    def _read_policy(self, now: datetime) -> tuple[BackupsPolicy, datetime, str]:
+        """The policy in force, since when there has been one, and the run that tells of a refused one, if any."""
+        text = self.parameters.text(CAPABILITY)
+        good = self.policies.last_good(CAPABILITY)
+        decision = decide_policy(text, good.get("text") if good else None)
+        since = naming.parse_instant(good["since"]) if good else now
+        telemetry.count("PolicyRefused", 1 if decision.refused else 0)
+        if decision.refused is None:
+            digest = policy_digest(text) if text is not None else "default"
+            if good is None or good["digest"] != digest:
+                telemetry.logger.info("policy accepted", extra={"why": decision.why})
+                self.policies.accept(CAPABILITY, text, digest, since)
+            return decision.policy, since, ""
+        run = Run(naming.refused_policy_id(policy_digest(text or "")), (), None, now, now)
+        told = PolicyRefused.about(
+            run, at=now, parameter=f"{self.parameters.prefix}/{CAPABILITY}", problems=str(decision.refused), in_force=decision.why,
+        )  # fmt: skip
+        self.runs.start(news_run(run.id, told, now))
+        return decision.policy, since, run.id
+
+    def _policy_in_force(self) -> BackupsPolicy:
+        good = self.policies.last_good(CAPABILITY)
+        return decide_policy(
+            self.parameters.text(CAPABILITY), good.get("text") if good else None
+        ).policy
+
+    def _start_by_hand(self, trigger: BackUpNow, now: datetime) -> str:
+        plans = self._policy_in_force().plans
+        if trigger.plan not in plans:
+            raise BadTrigger(
+                f"the policy has no plan {trigger.plan!r}; its plans are {', '.join(plans)}"
+            )
+        facts = {"workflow": "night", "plan": trigger.plan, "occurrence": naming.minute(now)}
+        if trigger.resources:
+            facts["only"] = " ".join(trigger.resources)
+        if trigger.tags:
+            facts["words"] = " ".join(trigger.tags)
+        run = new_run(naming.by_hand_id("backup", trigger.request_id), NIGHT, now, **facts)
+        self.runs.start(run)
+        return run.id
+
+    @cached_property
+    def cloud(self) -> Taking:
+        table, place = self.settings.table, self.settings.place
+        return Taking(
+            stack=self.settings.stack,
+            place=_place(self.settings),
+            policy=self._policy_in_force,
+            sources=Ec2Sources(Fleet(place), TaggedResources()),
+            taker=SnapshotTaker(),
+            shown=Ec2Points(Snapshots(self.settings.stack), _place(self.settings)),
+            runs=self.runs,
+            targets=TargetTable(table),
+            catalogue=Catalogue(table, self.settings.stack),
+            coverage=self.coverage,
+        )
+
+
+class ExpireBackups:
+    """Removes what retention no longer keeps: the only one that may, and it can create nothing."""
+
+    def __init__(self, settings: ExpireBackupsSettings) -> None:
+        self.settings = settings
+        self.runs = RunTable(settings.table)
+        self.topics = Topics(settings.news_topic, settings.pages_topic)
+        self.policies = PolicyTable(settings.table)
+
+    def handle(
+        self, trigger: Tick | Wake | RemoveNow, clock: Clock, deadline: datetime
+    ) -> dict[str, Any]:
+        """Where each run stands afterwards; for a dry run, the plan."""
+        if isinstance(trigger, RemoveNow) and trigger.dry_run:
+            return self._dry_run(clock())
+        engine = Engine(
+            self.runs, expiry.workflow, self.cloud, self.topics.publish, clock, deadline
+        )
+        return dict(advance_all(self._meant(trigger, clock()), engine))
+
+    def _meant(self, trigger: Tick | Wake | RemoveNow, now: datetime) -> list[str]:
+        match trigger:
+            case Wake():
+                return trigger.run_ids
+            case RemoveNow():
+                run = new_run(naming.by_hand_id("expire", trigger.request_id), EXPIRY, now)
+            case Tick():
+                good = self.policies.last_good(CAPABILITY)
+                policy = _in_force_or_none(self.policies)
+                if good is None or policy is None:
+                    return []  # there is nothing to expire before the first night
+                since = naming.parse_instant(good["since"])
+                passed = due_occurrences(policy.removal.when, now - CATCH_UP, since, now)
+                if not passed:
+                    return []
+                run = new_run(naming.expiry_id(passed[-1]), EXPIRY, now)
+        self.runs.start(run)
+        return [run.id]
+
+    def _dry_run(self, now: datetime) -> dict[str, Any]:
+        policy = _in_force_or_none(self.policies)
+        if policy is None:
+            return {
+                "dry_run": True,
+                "why": "TakeBackups has not read the policy yet, so there is nothing to expire",
+            }
+        _, plan = expiry.planned(self.cloud, policy, now)
+        shared = [(one, expiry.shared(one.point, self.cloud)) for one in plan.removed]
+        blocked = [
+            *plan.blocked,
+            *(Decision(one.point, reason) for one, reason in shared if reason),
+        ]
+        removed = [one for one, reason in shared if not reason]
+        return {
+            "dry_run": True,
+            "cap": policy.removal.cap,
+            "removed": [_shown(one) for one in removed],
+            "blocked": [_shown(one) for one in blocked],
+            "kept": [_shown(one) for one in plan.kept],
+            "set_aside": [_shown(one) for one in plan.set_aside],
+        }
+
+    @cached_property
+    def cloud(self) -> Expiring:
+        return Expiring(
+            policy=lambda: _in_force_or_none(self.policies),
+            shown=Ec2Points(Snapshots(self.settings.stack), _place(self.settings)),
+            remover=SnapshotRemover(),
+            removals=RemovalTable(self.settings.table),
+            catalogue=Catalogue(self.settings.table, self.settings.stack),
+        )
+
+
+def advance_all(run_ids: Iterable[str], engine: Engine) -> dict[str, str]:
+    """Where each run stands, in words."""
+    return {run_id: _stands(advance(run_id, engine)) for run_id in run_ids}
+
+
+def _stands(run: Run | None) -> str:
+    if run is None:
+        return "somebody else is at it, or it is over"
+    if run.step is None:
+        return f"failed: {run.failure}" if run.failure else "done"
+    return f"{run.step}: waits for {run.waits_for}" if run.waits_for else f"{run.step}: due"
+
+
+def _shown(decision: Decision) -> dict[str, Any]:
+    point = decision.point
+    return {
+        "resource": point.resource,
+        "id": point.id,
+        "created_at": naming.instant(point.created_at),
+        "snapshots": [part.snapshot for part in point.parts],
+        "why": decision.why,
+        "rules": list(decision.rules),
+    }
+
+
+def _place(settings: Settings) -> Place:
+    _, region, account = settings.place
+    return Place(account, region)
+
+
+def _in_force_or_none(policies: PolicyTable) -> BackupsPolicy | None:
+    good = policies.last_good(CAPABILITY)
+    return decide_policy(good.get("text"), None).policy if good else None

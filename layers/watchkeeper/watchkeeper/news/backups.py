@@ -1,0 +1,93 @@
+"""News of backups."""
+
+from typing import ClassVar
+
+from watchkeeper.news.base import News, where_to_look
+
+
+class RecoveryPointsCompleted(News):
+    """A shard of a night has ended: each of its targets has a recovery point, or a reason."""
+
+    plan: str
+    completed: int
+    failed: int
+    doubles: int
+    """Second recovery points, made where EC2's answer was lost; they are expired."""
+    reasons: list[str] = []
+    """One line per target that has none."""
+
+    def measures(self) -> dict[str, float]:
+        return {
+            "RecoveryPointsCompleted": self.completed,
+            "RecoveryPointsFailed": self.failed,
+            "RecoveryPointsDoubled": self.doubles,
+        }
+
+
+class BackupsReported(News):
+    """A night has ended, and this is how its plan stands."""
+
+    plan: str
+    targets: int
+    completed: int
+    failed: int
+    unprotected: int
+    findings: list[str] = []
+
+    def measures(self) -> dict[str, float]:
+        return {"UnprotectedResources": self.unprotected, "ProtectedResources": self.targets}
+
+
+class RecoveryPointsRemoved(News):
+    """What retention no longer keeps was read back as gone."""
+
+    removed: int
+    refused: int
+    """Those that something forbids removing."""
+    kept: int
+    reasons: list[str] = []
+
+    def measures(self) -> dict[str, float]:
+        return {"RecoveryPointsRemoved": self.removed, "RemovalsRefused": self.refused}
+
+
+class RemovalHalted(News):
+    """Retention would have removed more than the policy's cap, so it removed nothing."""
+
+    is_page: ClassVar[bool] = True
+    planned: int
+    cap: int
+
+    def subject(self) -> str:
+        return f"Removal halted: {self.planned} recovery points, the cap is {self.cap}"
+
+    def text(self) -> str:
+        return (
+            f"Retention would remove {self.planned} recovery points in one run; the policy's cap is {self.cap}. "
+            f"Nothing was removed.\n\n"
+            f"Either the policy was changed by mistake, or much has come of age at once. Look at the plan first:\n"
+            f'    invoke ExpireBackups with {{"trigger": "by-hand", "request_id": "look", "dry_run": true}}\n'
+            f"If it is right, raise removal.cap in the policy; the next run will do it.\n\n"
+            f"Runbook: docs/runbooks/removal-halted.md\n{where_to_look(self.run)}"
+        )
+
+    def measures(self) -> dict[str, float]:
+        return {"RemovalHalted": 1}
+
+
+class PolicyRefused(News):
+    """The operator's policy was not put in force."""
+
+    is_page: ClassVar[bool] = True
+    parameter: str
+    problems: str
+    in_force: str
+
+    def subject(self) -> str:
+        return f"Policy refused: {self.parameter}"
+
+    def text(self) -> str:
+        return (
+            f"The policy in the parameter {self.parameter} was refused.\n\n{self.problems}\n\n"
+            f"In force meanwhile: {self.in_force}\n\nRunbook: docs/runbooks/policy-refused.md"
+        )

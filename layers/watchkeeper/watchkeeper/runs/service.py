@@ -1,0 +1,48 @@
+"""The sweep as a function: wakes what is due, counts what is overdue, and is itself missed when it stops."""
+
+from datetime import datetime
+
+from watchkeeper import naming, telemetry
+from watchkeeper.aws.catalogue import CoverageTable, PolicyTable
+from watchkeeper.aws.runs import DueTable
+from watchkeeper.aws.topics import Topics
+from watchkeeper.backups.rules import Overdue, overdue
+from watchkeeper.policy import decide_policy
+from watchkeeper.runs.sweep import sweep
+from watchkeeper.settings import SweepRunsSettings
+
+CAPABILITIES = ("backup", "expire")
+"""The first words of all run ids; the due index has one partition for each."""
+
+
+class SweepRuns:
+    def __init__(self, settings: SweepRunsSettings) -> None:
+        self.due = DueTable(settings.table)
+        self.policies = PolicyTable(settings.table)
+        self.coverage = CoverageTable(settings.table)
+        self.topics = Topics(settings.news_topic)
+
+    def handle(self, now: datetime) -> dict[str, list[str]]:
+        """What was woken and what is overdue. Overdue is counted first: it must be told even if no wake-up can be sent."""
+        late = self._late_backups(now)
+        telemetry.count("BackupsOverdue", len(late))
+        swept = sweep(CAPABILITIES, self.due, self.topics.publish, now)
+        telemetry.count("RunsOverdue", len(swept.overdue))
+        telemetry.count("SweepCompleted")
+        reasons = [f"{one.plan}: {one.why}" for one in late]
+        if reasons or swept.overdue:
+            telemetry.logger.warning("overdue", extra={"backups": reasons, "runs": swept.overdue})
+        return {
+            "woken": list(swept.woken),
+            "overdue_runs": list(swept.overdue),
+            "overdue_backups": reasons,
+        }
+
+    def _late_backups(self, now: datetime) -> list[Overdue]:
+        good = self.policies.last_good("backups")
+        if good is None:
+            return [Overdue("every plan", "TakeBackups has not read the policy yet")]
+        policy = decide_policy(good.get("text"), None).policy
+        return overdue(
+            policy, self.coverage.standings("backups"), naming.parse_instant(good["since"]), now
+        )

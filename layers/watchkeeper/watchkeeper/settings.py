@@ -1,0 +1,47 @@
+"""What each function is told by its environment: one frozen model per function, read once."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class BadSettings(Exception):
+    """The environment lacks something that template.yaml should have set."""
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    stack: str = Field(alias="STACK_NAME", min_length=1)
+    """Marks what is ours: two stacks in one account never touch each other's recovery points."""
+    table: str = Field(alias="TABLE_NAME", min_length=1)
+    news_topic: str = Field(alias="NEWS_TOPIC_ARN", pattern=r"^arn:[\w-]+:sns:[\w-]+:\d{12}:.+")
+    pages_topic: str = Field(alias="PAGES_TOPIC_ARN", min_length=1)
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Partition, Region and account of the stack, as its own topic's ARN has them."""
+        _, partition, _, region, account, _ = self.news_topic.split(":", 5)
+        return partition, region, account
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """Raises BadSettings naming every variable that is missing or empty."""
+        try:
+            return cls.model_validate(dict(environment))
+        except ValidationError as error:
+            names = ", ".join(str(problem["loc"][0]) for problem in error.errors())
+            raise BadSettings(
+                f"environment variables missing or empty: {names}; template.yaml sets them"
+            ) from error
+
+
+class TakeBackupsSettings(Settings):
+    policy_prefix: str = Field(alias="POLICY_PREFIX", pattern=r"^/[\w./-]+$")
+
+
+class ExpireBackupsSettings(Settings): ...
+
+
+class SweepRunsSettings(Settings): ...

@@ -1,0 +1,198 @@
+"""Every event that a function accepts: one union per function, parsed at the door.
+
+Whatever the trigger, it means the same: look at what is due, and advance it. What differs is only which run is named.
+"""
+
+import json
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+)
+
+from watchkeeper import naming
+from watchkeeper.news.runs import RunDue
+from watchkeeper.quoting import quoted
+
+
+class BadTrigger(ValueError):
+    """An event that the function does not accept; the message says where and what it accepts."""
+
+
+class _Trigger(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class _FromAws(BaseModel):
+    """AWS adds fields to its events as it likes."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+# ── From EventBridge Scheduler ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Tick(_Trigger):
+    """The schedule's own words; `scheduled_at` is the same when the tick is delivered twice."""
+
+    trigger: Literal["tick"]
+    scheduled_at: AwareDatetime
+
+
+# ── From NewsTopic ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _news_of(message: Any) -> Any:
+    return json.loads(message) if isinstance(message, str) else message
+
+
+class _Notification(_FromAws):
+    message: Annotated[RunDue, BeforeValidator(_news_of)] = Field(alias="Message")
+
+
+class _Record(_FromAws):
+    sns: _Notification = Field(alias="Sns")
+
+
+class Wake(_FromAws):
+    """SNS delivers one message per invocation today; its envelope is a list all the same."""
+
+    records: list[_Record] = Field(alias="Records", min_length=1)
+
+    @property
+    def run_ids(self) -> list[str]:
+        return list(dict.fromkeys(record.sns.message.run for record in self.records))
+
+
+# ── From EBS, by EventBridge: best effort, so they only make things sooner ───────────────────────────────────────────
+
+
+class _SnapshotNotified(_FromAws):
+    snapshot_id: str
+
+
+class _SetNotified(_FromAws):
+    snapshots: list[_SnapshotNotified]
+
+
+class SnapshotEvent(_FromAws):
+    """The end of a snapshot, or of a set of them (`detail-type` tells which)."""
+
+    source: Literal["aws.ec2"]
+    kind: Literal["EBS Snapshot Notification", "EBS Multi-Volume Snapshots Completion Status"] = (
+        Field(alias="detail-type")
+    )
+    detail: _SnapshotNotified | _SetNotified
+
+    @property
+    def snapshot_ids(self) -> list[str]:
+        """Bare ids; the events carry ARNs, in two forms."""
+        parts = self.detail.snapshots if isinstance(self.detail, _SetNotified) else [self.detail]
+        return [naming.ec2_id(part.snapshot_id) for part in parts]
+
+
+# ── By hand ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Names the run: the same request twice is one run."""
+ResourceArn = Annotated[
+    str,
+    StringConstraints(pattern=r"^arn:aws[\w-]*:ec2:[a-z0-9-]+:\d{12}:(instance|volume)/[\w-]+$"),
+]
+Word = Annotated[str, StringConstraints(pattern=r"^[\w.:@+=-]{1,60}$")]
+
+
+class BackUpNow(_Trigger):
+    """Take recovery points of a whole plan, or of the named resources of any plan, now."""
+
+    trigger: Literal["by-hand"]
+    request_id: RequestId
+    plan: str
+    """Whose retention the points follow."""
+    resources: list[ResourceArn] = Field(default=[], max_length=50)
+    """At most as many as fit beside a run's facts; empty means all that have chosen the plan."""
+    tags: list[Word] = Field(default=[], max_length=4)
+    """Words on the points that the `tags` rule of a plan's retention can keep by, e.g. `before-migration`."""
+
+
+class Rebuild(_Trigger):
+    """Write the catalogue again from the tags of our snapshots."""
+
+    trigger: Literal["rebuild"]
+    request_id: RequestId
+
+
+class RemoveNow(_Trigger):
+    """Apply retention now; with `dry_run`, only show what it would do."""
+
+    trigger: Literal["by-hand"]
+    request_id: RequestId
+    dry_run: bool = False
+
+
+# ── Per function ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _kind_of(event: Any) -> str:
+    if not isinstance(event, dict):
+        return "unknown"
+    if "trigger" in event:
+        return str(event["trigger"])
+    if "Records" in event:
+        return "wake"
+    return "snapshot" if event.get("source") == "aws.ec2" else "unknown"
+
+
+TakeBackupsTrigger = Annotated[
+    Annotated[Tick, Tag("tick")]
+    | Annotated[Wake, Tag("wake")]
+    | Annotated[SnapshotEvent, Tag("snapshot")]
+    | Annotated[BackUpNow, Tag("by-hand")]
+    | Annotated[Rebuild, Tag("rebuild")],
+    Discriminator(_kind_of),
+]
+ExpireBackupsTrigger = Annotated[
+    Annotated[Tick, Tag("tick")]
+    | Annotated[Wake, Tag("wake")]
+    | Annotated[RemoveNow, Tag("by-hand")],
+    Discriminator(_kind_of),
+]
+SweepRunsTrigger = Tick
+
+take_backups: TypeAdapter[Tick | Wake | SnapshotEvent | BackUpNow | Rebuild] = TypeAdapter(
+    TakeBackupsTrigger
+)
+expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(ExpireBackupsTrigger)
+sweep_runs: TypeAdapter[Tick] = TypeAdapter(SweepRunsTrigger)
+
+
+Accepted = TypeVar("Accepted")
+
+
+def parse(accepted: TypeAdapter[Accepted], event: Any) -> Accepted:
+    """The event as what it is. Raises BadTrigger, which sends the event to the dead-letter queue: nothing is lost."""
+    try:
+        return accepted.validate_python(event)
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise BadTrigger(_explained(error, event)) from error
+
+
+def _explained(error: Exception, event: Any) -> str:
+    if not isinstance(error, ValidationError):
+        return f"the event's message is not JSON ({error}); its beginning is {quoted(str(event))}"
+    problems = [
+        f"{'.'.join(str(part) for part in problem['loc']) or 'the event'}: {problem['msg']}"
+        for problem in error.errors(include_url=False)[
+            :5
+        ]  # the first few tell which event was meant
+    ]
+    return f"event not accepted: {'; '.join(problems)}; see events/ for one example of each. It began {quoted(str(event))}"

@@ -1,0 +1,326 @@
+"""CloudWatch alarms: evaluated on the box's clock, acting as in AWS.
+
+Alarms on one metric with a plain statistic; metric math, anomaly bands and percentiles are not in
+the box. Two simplifications: a period that began before the alarm existed and has no data is
+neither breaching nor well; and there is no evaluation range beyond the alarm's own periods, so a
+late value counts as missing when its period ends.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from moto.cloudwatch.models import Alarm, cloudwatch_backends
+
+from local.clock import Appointment
+from local.metrics import Key, Metric
+from local.mischief import NotInTheBox
+from local.triggers import QUEUE_DEPTH
+
+if TYPE_CHECKING:
+    from local.cloud import Cloud
+
+STATISTICS: dict[str, Callable[[list[float]], float]] = {
+    "Sum": sum,
+    "Maximum": max,
+    "Minimum": min,
+    "Average": lambda values: sum(values) / len(values),
+    "SampleCount": lambda values: float(len(values)),
+}
+
+COMPARISONS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+    "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
+    "GreaterThanThreshold": (operator.gt, "greater than"),
+    "LessThanThreshold": (operator.lt, "less than"),
+    "LessThanOrEqualToThreshold": (operator.le, "less than or equal to"),
+}
+
+# AWS looks at a queue once a minute; the box does when an alarm wants to know, just before the
+# period's end.
+JUST_BEFORE = timedelta(seconds=1)
+
+
+class Alarms:
+    """The alarms of one box."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._backend = cloudwatch_backends[cloud.account_id][cloud.region]
+        self._by_key: dict[Key, list[str]] = {}
+        self._created: dict[str, datetime] = {}
+        self._next: dict[str, Appointment] = {}
+        cloud.metrics.listen(self._heard)
+
+    def watch(self, alarm: Alarm) -> None:
+        """Begin to evaluate an alarm that was just created or changed."""
+        if alarm.rule or alarm.metric_data_queries or alarm.extended_statistic:
+            raise NotInTheBox(
+                f"alarm {alarm.name}: only alarms on one metric with a plain statistic"
+            )
+        for names in self._by_key.values():
+            if alarm.name in names:
+                names.remove(alarm.name)
+        self._by_key.setdefault(_key(alarm), []).append(alarm.name)
+        self._created[alarm.name] = self._cloud.clock.now()
+        alarm.state_value = "INSUFFICIENT_DATA"
+        self._evaluate_at(alarm, _period_end(alarm, self._cloud.clock.now()))
+
+    def _heard(self, key: Key, at: datetime) -> None:
+        for name in self._by_key.get(key, []):
+            alarm = self._backend.alarms.get(name)
+            if alarm is not None:
+                self._evaluate_at(alarm, _period_end(alarm, at))
+
+    def _evaluate_at(self, alarm: Alarm, when: datetime) -> None:
+        """Evaluate then, unless it will be evaluated before that anyway."""
+        when = max(when, self._cloud.clock.now())
+        pending = self._next.get(alarm.name)
+        if pending is not None:
+            if pending.when <= when:
+                return
+            pending.cancel()
+        self._next[alarm.name] = self._cloud.clock.at(
+            when, lambda: self._evaluate(alarm.name), f"alarm {alarm.name}"
+        )
+
+    def _evaluate(self, name: str) -> None:
+        self._next.pop(name, None)
+        alarm = self._backend.alarms.get(name)
+        if alarm is None:
+            return
+        now = self._cloud.clock.now()
+        depth = self._look_at_queue(alarm, now)
+        values = self._periods(alarm, now)
+        self._judge(alarm, values, now)
+        period = timedelta(seconds=alarm.period)
+        known = now - period * alarm.evaluation_periods >= self._created[name]
+        same = all(value == values[0][1] for _, value in values)
+        if same and values[0][1] is None and known and not depth:
+            return  # Nothing can change until something is measured, and that will be heard.
+        assumed = self._cloud.metrics.assumed_until(_key(alarm), now) if same else None
+        self._evaluate_at(alarm, _period_end(alarm, assumed or now))
+
+    def _look_at_queue(self, alarm: Alarm, now: datetime) -> int:
+        """Measure the queue of an alarm about a queue; the number of messages in it."""
+        if (alarm.namespace, alarm.metric_name) != ("AWS/SQS", QUEUE_DEPTH):
+            return 0
+        name = dict(_dimensions(alarm))["QueueName"]
+        depth = self._cloud.triggers.queue_depth(name)
+        if depth:
+            metric = Metric(
+                *_key(alarm)[:2], float(depth), now - JUST_BEFORE, "Count", {"QueueName": name}
+            )
+            self._cloud.metrics.record(metric, tell=False)
+        return depth
+
+    def _periods(self, alarm: Alarm, now: datetime) -> list[tuple[datetime, float | None]]:
+        """Start and statistic of each period, oldest first; None when nothing was measured."""
+        period = timedelta(seconds=alarm.period)
+        end = _period_end(alarm, now) - period
+        statistic = STATISTICS[alarm.statistic]
+        found: list[tuple[datetime, float | None]] = []
+        for back in range(alarm.evaluation_periods, 0, -1):
+            start = end - back * period
+            values = self._cloud.metrics.values(_key(alarm), start, start + period)
+            found.append((start, statistic(values) if values else None))
+        return found
+
+    def _judge(
+        self, alarm: Alarm, values: list[tuple[datetime, float | None]], now: datetime
+    ) -> None:
+        compare, words = COMPARISONS[alarm.comparison_operator]
+        treatment = alarm.treat_missing_data or "missing"
+        filled: dict[str, bool | None] = {"breaching": True, "notBreaching": False}
+        verdicts: list[bool | None] = []
+        for start, value in values:
+            if value is not None:
+                verdicts.append(compare(value, alarm.threshold))
+            elif start < self._created[alarm.name] and treatment != "notBreaching":
+                verdicts.append(None)
+            else:
+                verdicts.append(filled.get(treatment))
+        needed = alarm.datapoints_to_alarm or alarm.evaluation_periods
+        if verdicts.count(True) >= needed:
+            state = "ALARM"
+        elif any(verdict is not None for verdict in verdicts):
+            state = "OK"
+        else:
+            state = alarm.state_value if treatment != "missing" else "INSUFFICIENT_DATA"
+        if state != alarm.state_value:
+            self.change(alarm, state, *_reason(alarm, values, words, state, now))
+
+    def change(self, alarm: Alarm, state: str, reason: str, data: str) -> None:
+        """Change the state of an alarm, then tell its actions and the event bus."""
+        previous = (
+            alarm.state_value,
+            alarm.state_reason,
+            alarm.state_reason_data,
+            alarm.state_updated_timestamp,
+        )
+        alarm.update_state(reason, data, state)
+        if alarm.actions_enabled:
+            actions = {
+                "ALARM": alarm.alarm_actions,
+                "OK": alarm.ok_actions,
+                "INSUFFICIENT_DATA": alarm.insufficient_data_actions,
+            }[state]
+            for arn in actions:
+                self._act(arn, alarm, previous)
+        self._cloud.events.send(
+            {
+                "source": "aws.cloudwatch",
+                "detail-type": "CloudWatch Alarm State Change",
+                "resources": [alarm.alarm_arn],
+                "detail": _detail(alarm, previous, "alarmName"),
+            }
+        )
+
+    def _act(self, arn: str, alarm: Alarm, previous: tuple[Any, ...]) -> None:
+        if arn.split(":")[2] == "sns":
+            message = _message(alarm, previous[0], self._cloud.account_id)
+            subject = f'{alarm.state_value}: "{alarm.name}" in {message["Region"]}'
+            self._cloud.triggers.publish(arn, json.dumps(message), subject[:100])
+        elif arn.split(":")[2] == "lambda":
+            payload = {
+                "source": "aws.cloudwatch",
+                "alarmArn": alarm.alarm_arn,
+                "accountId": self._cloud.account_id,
+                "time": _stamp(alarm.state_updated_timestamp),
+                "region": self._cloud.region,
+                "alarmData": _detail(alarm, previous, "alarmName"),
+            }
+            self._cloud.triggers.send(arn, payload)
+        else:
+            raise NotInTheBox(f"alarm {alarm.name}: action {arn}")
+
+
+def _key(alarm: Alarm) -> Key:
+    return (alarm.namespace, alarm.metric_name, frozenset(_dimensions(alarm)))
+
+
+def _dimensions(alarm: Alarm) -> list[tuple[str, str]]:
+    return [(dimension.name, str(dimension.value)) for dimension in alarm.dimensions]
+
+
+def _period_end(alarm: Alarm, at: datetime) -> datetime:
+    """The end of the period that contains this time."""
+    period = int(alarm.period)
+    return datetime.fromtimestamp((int(at.timestamp()) // period + 1) * period, UTC)
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}+0000"
+
+
+def _reason(
+    alarm: Alarm,
+    values: list[tuple[datetime, float | None]],
+    words: str,
+    state: str,
+    now: datetime,
+) -> tuple[str, str]:
+    """What CloudWatch says about a change of state: a sentence, and the same as JSON."""
+    known = [(start, value) for start, value in reversed(values) if value is not None]
+    data = {
+        "version": "1.0",
+        "queryDate": _stamp(now),
+        "startDate": _stamp(values[0][0]),
+        "statistic": alarm.statistic,
+        "period": alarm.period,
+        "recentDatapoints": [value for _, value in reversed(known)],
+        "threshold": alarm.threshold,
+    }
+    if state == "INSUFFICIENT_DATA":
+        return "Insufficient Data: no datapoints were received.", json.dumps(data)
+    negation = "" if state == "ALARM" else "not "
+    if not known:
+        treatment = "Breaching" if alarm.treat_missing_data == "breaching" else "NonBreaching"
+        reason = (
+            f"Threshold Crossed: no datapoints were received for {len(values)} periods and "
+            f"{len(values)} missing datapoints were treated as [{treatment}]."
+        )
+        return reason, json.dumps(data)
+    shown = ", ".join(f"{value} ({start.strftime('%d/%m/%y %H:%M:%S')})" for start, value in known)
+    needed = alarm.datapoints_to_alarm or alarm.evaluation_periods
+    reason = (
+        f"Threshold Crossed: {len(known)} out of the last {len(values)} datapoints [{shown}] was "
+        f"{negation}{words} the threshold ({alarm.threshold}) (minimum {needed} datapoint"
+        f"{'s' if needed > 1 else ''} for OK -> ALARM transition)."
+    )
+    return reason, json.dumps(data)
+
+
+def _detail(alarm: Alarm, previous: tuple[Any, ...], name_key: str) -> dict[str, Any]:
+    """State, previous state and configuration, as the event bus and Lambda are told."""
+    return {
+        name_key: alarm.name,
+        "state": {
+            "value": alarm.state_value,
+            "reason": alarm.state_reason,
+            "reasonData": alarm.state_reason_data,
+            "timestamp": _stamp(alarm.state_updated_timestamp),
+        },
+        "previousState": {
+            "value": previous[0],
+            "reason": previous[1],
+            "reasonData": previous[2],
+            "timestamp": _stamp(previous[3]),
+        },
+        "configuration": {
+            "description": alarm.description,
+            "metrics": [
+                {
+                    "id": "m1",
+                    "metricStat": {
+                        "metric": {
+                            "namespace": alarm.namespace,
+                            "name": alarm.metric_name,
+                            "dimensions": dict(_dimensions(alarm)),
+                        },
+                        "period": alarm.period,
+                        "stat": alarm.statistic,
+                    },
+                    "returnData": True,
+                }
+            ],
+        },
+    }
+
+
+def _message(alarm: Alarm, previous: str, account_id: str) -> dict[str, Any]:
+    """What a topic is told."""
+    region = alarm.region_name
+    return {
+        "AlarmName": alarm.name,
+        "AlarmDescription": alarm.description,
+        "AWSAccountId": account_id,
+        "AlarmConfigurationUpdatedTimestamp": _stamp(alarm.configuration_updated_timestamp),
+        "NewStateValue": alarm.state_value,
+        "NewStateReason": alarm.state_reason,
+        "StateChangeTime": _stamp(alarm.state_updated_timestamp),
+        "Region": {"us-east-1": "US East (N. Virginia)"}.get(region, region),
+        "AlarmArn": alarm.alarm_arn,
+        "OldStateValue": previous,
+        "OKActions": alarm.ok_actions,
+        "AlarmActions": alarm.alarm_actions,
+        "InsufficientDataActions": alarm.insufficient_data_actions,
+        "Trigger": {
+            "MetricName": alarm.metric_name,
+            "Namespace": alarm.namespace,
+            "StatisticType": "Statistic",
+            "Statistic": alarm.statistic.upper(),
+            "Unit": alarm.unit,
+            "Dimensions": [{"value": value, "name": name} for name, value in _dimensions(alarm)],
+            "Period": alarm.period,
+            "EvaluationPeriods": alarm.evaluation_periods,
+            "DatapointsToAlarm": alarm.datapoints_to_alarm or alarm.evaluation_periods,
+            "ComparisonOperator": alarm.comparison_operator,
+            "Threshold": alarm.threshold,
+            "TreatMissingData": alarm.treat_missing_data or "missing",
+            "EvaluateLowSampleCountPercentile": "",
+        },
+    }

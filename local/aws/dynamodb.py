@@ -1,0 +1,146 @@
+"""DynamoDB beyond moto: cheap and idempotent transactions, and the limits of batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from copy import deepcopy
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from moto.core.exceptions import JsonRESTError
+from moto.core.responses import ActionResult
+from moto.dynamodb.exceptions import MockValidationException
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.table import Table
+from moto.dynamodb.responses import DynamoHandler
+
+from local.replacing import replace
+
+if TYPE_CHECKING:
+    from local.cloud import Cloud
+
+# Documented limits of the API.
+MOST_IN_A_TRANSACTION = 100
+MOST_IN_A_BATCH_WRITE = 25
+MOST_IN_A_BATCH_GET = 100
+
+# A client request token is remembered for ten minutes after the transaction that used it.
+TOKEN_LIFETIME = timedelta(minutes=10)
+
+
+class IdempotentParameterMismatch(JsonRESTError):
+    """The same token came with another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException",
+            "The provided client token is already in use with different parameters",
+        )
+
+
+def install(cloud: Cloud) -> None:
+    """Replace moto's transactions and check batches."""
+    tokens: dict[str, tuple[datetime, str]] = {}
+
+    def transact(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+        if len(transact_items) > MOST_IN_A_TRANSACTION:
+            _too_long("transactItems", MOST_IN_A_TRANSACTION)
+        _transact(backend, transact_items, transact_as_moto)
+
+    def transact_request(handler: DynamoHandler) -> Any:
+        token = handler.body.get("ClientRequestToken")
+        if token is None:
+            return request_as_moto(handler)
+        request = json.dumps(handler.body["TransactItems"], sort_keys=True)
+        now = cloud.clock.now()
+        used = tokens.get(token)
+        if used is not None and now - used[0] < TOKEN_LIFETIME:
+            if used[1] != request:
+                raise IdempotentParameterMismatch
+            return ActionResult({"ConsumedCapacity": [], "ItemCollectionMetrics": {}})
+        answer = request_as_moto(handler)
+        tokens[token] = (now, request)
+        return answer
+
+    def batch_get(handler: DynamoHandler) -> Any:
+        number = sum(len(asked["Keys"]) for asked in handler.body["RequestItems"].values())
+        if number > MOST_IN_A_BATCH_GET:
+            _too_long("requestItems", MOST_IN_A_BATCH_GET)
+        return get_as_moto(handler)
+
+    def batch_write(handler: DynamoHandler) -> Any:
+        number = sum(len(requests) for requests in handler.body["RequestItems"].values())
+        if number > MOST_IN_A_BATCH_WRITE:
+            _too_long("requestItems", MOST_IN_A_BATCH_WRITE)
+        return write_as_moto(handler)
+
+    transact_as_moto = replace(cloud.stack, DynamoDBBackend, "transact_write_items", transact)
+    request_as_moto = replace(cloud.stack, DynamoHandler, "transact_write_items", transact_request)
+    write_as_moto = replace(cloud.stack, DynamoHandler, "batch_write_item", batch_write)
+    get_as_moto = replace(cloud.stack, DynamoHandler, "batch_get_item", batch_get)
+
+
+def _transact(
+    backend: DynamoDBBackend,
+    actions: list[dict[str, Any]],
+    transact_as_moto: Callable[[DynamoDBBackend, list[dict[str, Any]]], None],
+) -> None:
+    """Run a transaction, and put back only what it touched if it fails.
+
+    moto copies every table of the transaction in full, once per action: a quarter of a second at
+    5,000 items.
+    """
+    undo = [_remember(*each) for each in _touched(backend, actions)]
+    with ExitStack() as stack:
+        # What moto copies, and puts back on failure, is then the table itself.
+        replace(stack, Table, "__deepcopy__", lambda table, memo: table)
+        try:
+            transact_as_moto(backend, actions)
+        except BaseException:
+            for put_back in undo:
+                put_back()
+            raise
+
+
+def _touched(
+    backend: DynamoDBBackend, actions: list[dict[str, Any]]
+) -> list[tuple[Table, dict[str, Any]]]:
+    """Table and key of each action, as far as the table exists and the key is complete."""
+    found = []
+    for action in actions:
+        for operation in action.values():
+            table = backend.tables.get(operation.get("TableName", ""))
+            key = operation.get("Key") or operation.get("Item") or {}
+            if table is not None and all(name in key for name in table.table_key_attrs):
+                found.append((table, key))
+    return found
+
+
+def _remember(table: Table, key: dict[str, Any]) -> Callable[[], None]:
+    """What puts an item back as it is now."""
+    hash_value = DynamoType(key[table.hash_key_attr])
+    range_value = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
+    item = deepcopy(table.get_item(hash_value, range_value))
+    records = len(table.stream_shard.items) if table.stream_shard else 0
+
+    def put_back() -> None:
+        if item is None:
+            table.delete_item(hash_value, range_value)
+        elif range_value is None:
+            table.items[hash_value] = item
+        else:
+            table.items[hash_value][range_value] = item
+        if table.stream_shard:
+            del table.stream_shard.items[records:]
+
+    return put_back
+
+
+def _too_long(member: str, limit: int) -> None:
+    raise MockValidationException(
+        f"1 validation error detected: Value at '{member}' failed to satisfy constraint: "
+        f"Member must have length less than or equal to {limit}"
+    )

@@ -1,0 +1,564 @@
+"""What IAM is asked for each call of boto3: actions, resources and the keys that policies may test.
+
+One call can put several questions: creating a tagged snapshot asks for the volume, for the snapshot
+and for `ec2:CreateTags`; all must be answered yes. The facts are those of the *Service
+Authorization Reference* (pages "Actions, resources, and condition keys for Amazon EC2", "...
+DynamoDB" and so on), except where a comment names another page. An operation that is not listed
+here raises CannotJudge: unknown is never treated as allowed.
+"""
+
+# ruff: noqa: ARG001 (every operation is asked in the same way, whatever the answer depends on)
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Params = Mapping[str, Any]
+
+TAG_KEYS = "aws:tagkeys"
+REQUEST_TAG = "aws:requesttag/"
+LEADING_KEYS = "dynamodb:leadingkeys"
+ENCLOSING_OPERATION = "dynamodb:enclosingoperation"
+VIA_SERVICE = "kms:viaservice"
+
+# Condition keys whose value, or absence, is known for every request built here; in lower case,
+# because IAM ignores the case of key names. A policy that tests any other key cannot be judged.
+KNOWN_KEYS = frozenset({
+    "aws:principalaccount", "aws:requestedregion", "aws:securetransport", TAG_KEYS,
+    "cloudwatch:namespace", ENCLOSING_OPERATION, LEADING_KEYS, "ec2:createaction", "ec2:region",
+    VIA_SERVICE, "s3:prefix", "ssm:recursive",
+})  # fmt: skip
+RESOURCE_TAGS = ("aws:resourcetag/", "ec2:resourcetag/")
+KNOWN_PREFIXES = (REQUEST_TAG, *RESOURCE_TAGS)
+# Keys that hold a list in the request; a condition on them needs ForAllValues or ForAnyValue.
+MULTIVALUED_KEYS = frozenset({TAG_KEYS, LEADING_KEYS})
+
+
+class CannotJudge(BaseException):
+    """IAM's answer cannot be told. It passes through handlers on purpose, and fails the test."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to IAM: may the caller do `action` to `resource`?"""
+
+    action: str
+    resource: str
+    """An ARN, or `*` for an action that has no resource types."""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Condition keys, in lower case, and their values. A known key that is not here is absent."""
+    unknown: frozenset[str] = frozenset()
+    """Keys that AWS would fill and the box cannot: a condition on one cannot be judged."""
+    creates: bool = False
+    """The resource does not exist yet, so it has no tags."""
+
+
+def cannot_tell(_: str) -> None:
+    """The lookup of somebody who knows nothing: what depends on it cannot be judged."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What IAM looks up while it decides: the world as it is, not as a lagging Describe has it."""
+
+    id: str
+    region: str
+    tags_of: Callable[[str], Mapping[str, str] | None] = cannot_tell
+    """The tags of an ARN; None when the box cannot tell. What does not exist has none, so that a
+    permission that depends on a tag is denied for it: EC2 then answers UnauthorizedOperation where
+    one expects NotFound (seen in the Karpenter provider for AWS, number 2100 of its tracker).
+    """
+    volumes_of: Callable[[str], Sequence[str] | None] = cannot_tell
+    """The ids of the volumes attached to an instance id; None when the box cannot tell."""
+    partition_keys: Mapping[str, str] = field(default_factory=dict)
+    """ARN of a table or an index to the name of its partition key."""
+    customer_keys: Mapping[str, str] = field(default_factory=dict)
+    """ARN of an encrypted topic, queue, table, bucket or parameter to the ARN of its
+    customer-managed KMS key. AWS-managed keys are not listed: their key policies let everybody in
+    the account use them through the service."""
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of something of `service` in this account and Region."""
+        return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
+
+    def ec2_arn(self, kind: str, identifier: str) -> str:
+        """Snapshots and images have no account in their ARN."""
+        owner = "" if kind in {"snapshot", "image"} else self.id
+        return f"arn:aws:ec2:{self.region}:{owner}:{kind}/{identifier}"
+
+
+Ask = Callable[[str, Params, Account], list[Request]]
+
+
+def requests_of(service: str, operation: str, params: Params, account: Account) -> list[Request]:
+    """What IAM evaluates for one call of a low-level boto3 client; every request must be allowed.
+
+    `service` and `operation` are botocore's names ("ec2", "CreateSnapshots"), `params` as the
+    client is given them. An empty list means that the call needs no permission. Raises CannotJudge
+    for calls that are not in the tables.
+    """
+    if operation in ANY_RESOURCE.get(service, ()):
+        requests = [Request(f"{service}:{operation}", "*")]
+    else:
+        try:
+            ask = OPERATIONS[service, operation]
+        except KeyError:
+            raise CannotJudge(
+                f"{service} {operation}: what IAM is asked is not known; add it to {__name__}"
+            ) from None
+        try:
+            requests = ask(operation, params, account)
+        except KeyError as missing:
+            raise CannotJudge(f"{service} {operation}: parameter {missing} is missing") from None
+    return [replace(each, keys={**_every_request(each, account), **each.keys}) for each in requests]
+
+
+def _every_request(request: Request, account: Account) -> dict[str, tuple[str, ...]]:
+    keys: dict[str, tuple[str, ...]] = {
+        "aws:requestedregion": (account.region,),
+        "aws:principalaccount": (account.id,),
+        "aws:securetransport": ("true",),  # boto3 speaks HTTPS unless told otherwise
+    }
+    if request.action.startswith("ec2:"):
+        keys["ec2:region"] = (account.region,)
+    return keys
+
+
+def _tag_keys(tags: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The keys that carry a request's tags; one without a value (DeleteTags) has no RequestTag."""
+    keys: dict[str, tuple[str, ...]] = {}
+    names: list[str] = []
+    for tag in tags:
+        names.append(tag["Key"])
+        key = REQUEST_TAG + tag["Key"].lower()
+        if key in keys:
+            raise CannotJudge(f"two tags named {tag['Key']!r}: IAM ignores the case of tag keys")
+        if "Value" in tag:
+            keys[key] = (tag["Value"],)
+    return {**keys, TAG_KEYS: tuple(names)} if names else {}
+
+
+def _kms(account: Account, service: str, resource: str, *actions: str) -> list[Request]:
+    """What `service` asks of KMS in the caller's name, for a resource under a customer-managed key.
+
+    Key policies are not read: the role itself has to allow it.
+    """
+    key = account.customer_keys.get(resource)
+    if key is None:
+        return []
+    via = {VIA_SERVICE: (f"{service}.{account.region}.amazonaws.com",)}
+    return [Request(f"kms:{action}", key, via) for action in actions]
+
+
+# EC2
+
+EC2_KINDS = {"snap": "snapshot", "vol": "volume", "i": "instance", "ami": "image"}
+
+
+def _created_tags(operation: str, params: Params, kind: str) -> dict[str, tuple[str, ...]]:
+    tags: list[Mapping[str, str]] = []
+    for specification in params.get("TagSpecifications", ()):
+        if specification["ResourceType"] != kind:
+            raise CannotJudge(f"ec2 {operation}: tags for a {specification['ResourceType']}")
+        tags += specification.get("Tags", ())
+    return _tag_keys(tags)
+
+
+def _new_snapshot(operation: str, params: Params, account: Account) -> list[Request]:
+    """The snapshot to be created, and CreateTags on it when tags come along.
+
+    EC2 User Guide, "Grant permission to tag Amazon EC2 resources during creation".
+    """
+    if "CopyTagsFromSource" in params:
+        raise CannotJudge(f"ec2 {operation}: which tags CopyTagsFromSource would ask for")
+    snapshot = account.ec2_arn("snapshot", "*")
+    tags = _created_tags(operation, params, "snapshot")
+    requests = [Request(f"ec2:{operation}", snapshot, tags, creates=True)]
+    if tags:
+        keys = {**tags, "ec2:createaction": (operation,)}
+        requests.append(Request("ec2:CreateTags", snapshot, keys, creates=True))
+    return requests
+
+
+def _create_snapshot(operation: str, params: Params, account: Account) -> list[Request]:
+    volume = Request(f"ec2:{operation}", account.ec2_arn("volume", params["VolumeId"]))
+    return [volume, *_new_snapshot(operation, params, account)]
+
+
+def _create_snapshots(operation: str, params: Params, account: Account) -> list[Request]:
+    """The instance and its volumes. A boot volume that is left out is asked for, to be strict."""
+    source = params["InstanceSpecification"]
+    attached = account.volumes_of(source["InstanceId"])
+    if attached is None:
+        raise CannotJudge(f"ec2 {operation}: which volumes {source['InstanceId']} has")
+    left_out = source.get("ExcludeDataVolumeIds", ())
+    sources = [account.ec2_arn("instance", source["InstanceId"])]
+    sources += [account.ec2_arn("volume", each) for each in attached if each not in left_out]
+    requests = [Request(f"ec2:{operation}", arn) for arn in sources]
+    return [*requests, *_new_snapshot(operation, params, account)]
+
+
+def _on_snapshot(operation: str, params: Params, account: Account) -> list[Request]:
+    return [Request(f"ec2:{operation}", account.ec2_arn("snapshot", params["SnapshotId"]))]
+
+
+def _on_image(operation: str, params: Params, account: Account) -> list[Request]:
+    return [Request(f"ec2:{operation}", account.ec2_arn("image", params["ImageId"]))]
+
+
+def _tagging(operation: str, params: Params, account: Account) -> list[Request]:
+    keys = _tag_keys(params.get("Tags", ()))
+    arns = []
+    for identifier in params["Resources"]:
+        kind = EC2_KINDS.get(identifier.partition("-")[0])
+        if kind is None:
+            raise CannotJudge(f"ec2 {operation}: what kind of resource {identifier!r} is")
+        arns.append(account.ec2_arn(kind, identifier))
+    return [Request(f"ec2:{operation}", arn, keys) for arn in arns]
+
+
+# DynamoDB
+
+ITEM_ACTIONS = {
+    "ConditionCheck": "ConditionCheckItem",
+    "Delete": "DeleteItem",
+    "Get": "GetItem",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+}
+
+
+def _table(name: str, account: Account) -> str:
+    return name if name.startswith("arn:") else account.arn("dynamodb", f"table/{name}")
+
+
+def _text(value: Any) -> str:
+    """The key value as IAM sees it, from DynamoDB's typed form such as {"S": "..."}."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((kind, content),) = value.items()
+        if kind in {"S", "N"}:
+            return str(content)
+    raise CannotJudge(f"dynamodb: the key value {value!r} is not a typed string or number")
+
+
+def _items(
+    action: str, table: str, items: Sequence[Params], account: Account, **keys: tuple[str, ...]
+) -> Request:
+    """`action` on items of one table; LeadingKeys holds the partition keys of all of them.
+
+    DynamoDB Developer Guide, "Using IAM policy conditions for fine-grained access control".
+    """
+    name = account.partition_keys.get(table)
+    if name is None:
+        return Request(f"dynamodb:{action}", table, keys, unknown=frozenset({LEADING_KEYS}))
+    values = tuple(dict.fromkeys(_text(item[name]) for item in items))
+    return Request(f"dynamodb:{action}", table, {**keys, LEADING_KEYS: values})
+
+
+def _with_table_key(requests: list[Request], account: Account) -> list[Request]:
+    """The requests, and kms:Decrypt for tables under a customer-managed key.
+
+    DynamoDB Developer Guide, "DynamoDB encryption at rest": the table key is decrypted in each
+    caller's name.
+    """
+    tables = dict.fromkeys(request.resource.partition("/index/")[0] for request in requests)
+    kms = [each for table in tables for each in _kms(account, "dynamodb", table, "Decrypt")]
+    return [*requests, *kms]
+
+
+def _one_item(operation: str, params: Params, account: Account) -> list[Request]:
+    table = _table(params["TableName"], account)
+    item = params["Item"] if operation == "PutItem" else params["Key"]
+    return _with_table_key([_items(operation, table, [item], account)], account)
+
+
+def _queried_key(params: Params, name: str) -> str:
+    """The value that KeyConditionExpression asks of the partition key `name`."""
+    expression = params["KeyConditionExpression"]
+    if not isinstance(expression, str):
+        raise CannotJudge("dynamodb Query: only key conditions that are strings can be read")
+    names = params.get("ExpressionAttributeNames", {})
+    for left, right in re.findall(r"([#:\w.-]+)\s*=\s*([#:\w.-]+)", expression):
+        attribute, value = (right, left) if left.startswith(":") else (left, right)
+        if names.get(attribute, attribute) == name and value.startswith(":"):
+            return _text(params["ExpressionAttributeValues"][value])
+    raise CannotJudge(f"dynamodb Query: {expression!r} does not say `{name} = :value`")
+
+
+def _query(operation: str, params: Params, account: Account) -> list[Request]:
+    """On an index, LeadingKeys is the partition key of the index."""
+    resource = _table(params["TableName"], account)
+    if "IndexName" in params:
+        resource = f"{resource}/index/{params['IndexName']}"
+    name = account.partition_keys.get(resource)
+    if name is None:
+        unknown = frozenset({LEADING_KEYS})
+        requests = [Request(f"dynamodb:{operation}", resource, unknown=unknown)]
+    else:
+        keys = {LEADING_KEYS: (_queried_key(params, name),)}
+        requests = [Request(f"dynamodb:{operation}", resource, keys)]
+    return _with_table_key(requests, account)
+
+
+def _scan(operation: str, params: Params, account: Account) -> list[Request]:
+    """A scan has no LeadingKeys: ForAllValues alone lets it pass, `Null: false` keeps it out."""
+    resource = _table(params["TableName"], account)
+    if "IndexName" in params:
+        resource = f"{resource}/index/{params['IndexName']}"
+    return _with_table_key([Request(f"dynamodb:{operation}", resource)], account)
+
+
+def _batch_get(operation: str, params: Params, account: Account) -> list[Request]:
+    requests = [
+        _items(operation, _table(name, account), wanted["Keys"], account)
+        for name, wanted in params["RequestItems"].items()
+    ]
+    return _with_table_key(requests, account)
+
+
+def _batch_write(operation: str, params: Params, account: Account) -> list[Request]:
+    requests = []
+    for name, writes in params["RequestItems"].items():
+        items = [
+            each["PutRequest"]["Item"] if "PutRequest" in each else each["DeleteRequest"]["Key"]
+            for each in writes
+        ]
+        requests.append(_items(operation, _table(name, account), items, account))
+    return _with_table_key(requests, account)
+
+
+def _transact(operation: str, params: Params, account: Account) -> list[Request]:
+    """The actions of the items; there is no dynamodb:TransactWriteItems to grant.
+
+    DynamoDB Developer Guide, "Using IAM with DynamoDB transactions". The items of one action and
+    table are asked for together: a policy that passes under ForAllValues also passes item by item.
+    """
+    groups: dict[tuple[str, str], list[Params]] = {}
+    for entry in params["TransactItems"]:
+        for kind, item in entry.items():
+            key = item["Item"] if kind == "Put" else item["Key"]
+            group = (ITEM_ACTIONS[kind], _table(item["TableName"], account))
+            groups.setdefault(group, []).append(key)
+    enclosing = {ENCLOSING_OPERATION: (operation,)}
+    requests = [
+        _items(action, table, items, account, **enclosing)
+        for (action, table), items in groups.items()
+    ]
+    return _with_table_key(requests, account)
+
+
+# SNS and SQS
+
+
+def _publish(operation: str, params: Params, account: Account) -> list[Request]:
+    """A text message to a telephone has no topic: only a permission on `*` covers it.
+
+    SNS Developer Guide, "Securing Amazon SNS data with server-side encryption" (the permissions of
+    publishers).
+    """
+    if "PhoneNumber" in params:
+        return [Request("sns:Publish", "*")]
+    topic = params["TopicArn"] if "TopicArn" in params else params["TargetArn"]
+    return [
+        Request("sns:Publish", topic),
+        *_kms(account, "sns", topic, "GenerateDataKey", "Decrypt"),
+    ]
+
+
+def _queue(action: str, *kms: str) -> Ask:
+    """`action` on the queue of QueueUrl; batches need the permission of the single operation."""
+
+    def ask(operation: str, params: Params, account: Account) -> list[Request]:
+        owner, _, name = params["QueueUrl"].rpartition("/")
+        arn = f"arn:aws:sqs:{account.region}:{owner.rpartition('/')[2]}:{name}"
+        return [Request(f"sqs:{action}", arn), *_kms(account, "sqs", arn, *kms)]
+
+    return ask
+
+
+def _queue_by_name(operation: str, params: Params, account: Account) -> list[Request]:
+    return [Request(f"sqs:{operation}", account.arn("sqs", params["QueueName"]))]
+
+
+# Systems Manager parameters
+
+
+def _parameter(name: str, account: Account) -> str:
+    if name.startswith("arn:"):
+        return name
+    path = name.partition(":")[0].strip("/")  # `name:3` and `name:label` select a version
+    return account.arn("ssm", f"parameter/{path}")
+
+
+def _parameters(operation: str, params: Params, account: Account) -> list[Request]:
+    names = params["Names"] if "Names" in params else [params["Name"]]
+    arns = [_parameter(name, account) for name in names]
+    requests = [Request(f"ssm:{operation}", arn) for arn in arns]
+    if params.get("WithDecryption"):
+        requests += [each for arn in arns for each in _kms(account, "ssm", arn, "Decrypt")]
+    return requests
+
+
+def _parameters_by_path(operation: str, params: Params, account: Account) -> list[Request]:
+    if params.get("WithDecryption"):
+        raise CannotJudge(f"ssm {operation}: which KMS keys decrypting a whole path needs")
+    keys = {"ssm:recursive": (str(bool(params.get("Recursive"))).lower(),)}
+    return [Request(f"ssm:{operation}", _parameter(params["Path"], account), keys)]
+
+
+def _put_parameter(operation: str, params: Params, account: Account) -> list[Request]:
+    if params.get("Type") == "SecureString":
+        raise CannotJudge(f"ssm {operation}: which KMS key encrypts a SecureString")
+    arn, keys = _parameter(params["Name"], account), _tag_keys(params.get("Tags", ()))
+    requests = [Request(f"ssm:{operation}", arn, keys)]
+    return [*requests, Request("ssm:AddTagsToResource", arn, keys)] if keys else requests
+
+
+# S3
+
+# Parameters of PutObject that need a permission of their own (S3 User Guide, "Required permissions
+# for Amazon S3 API operations").
+PUT_OBJECT_EXTRAS = {
+    "ACL": "PutObjectAcl",
+    "ObjectLockLegalHoldStatus": "PutObjectLegalHold",
+    "ObjectLockMode": "PutObjectRetention",
+    "Tagging": "PutObjectTagging",
+}
+
+
+def _bucket(params: Params) -> str:
+    return f"arn:aws:s3:::{params['Bucket']}"
+
+
+def _read_object(operation: str, params: Params, account: Account) -> list[Request]:
+    action = "GetObjectVersion" if "VersionId" in params else "GetObject"
+    bucket = _bucket(params)
+    kms = _kms(account, "s3", bucket, "Decrypt")
+    return [Request(f"s3:{action}", f"{bucket}/{params['Key']}"), *kms]
+
+
+def _put_object(operation: str, params: Params, account: Account) -> list[Request]:
+    if "SSEKMSKeyId" in params:
+        raise CannotJudge(f"s3 {operation}: a KMS key of the request's own choice")
+    bucket = _bucket(params)
+    extras = [action for parameter, action in PUT_OBJECT_EXTRAS.items() if parameter in params]
+    requests = [
+        Request(f"s3:{action}", f"{bucket}/{params['Key']}") for action in ("PutObject", *extras)
+    ]
+    return [*requests, *_kms(account, "s3", bucket, "GenerateDataKey")]
+
+
+def _delete_object(operation: str, params: Params, account: Account) -> list[Request]:
+    action = "DeleteObjectVersion" if "VersionId" in params else "DeleteObject"
+    return [Request(f"s3:{action}", f"{_bucket(params)}/{params['Key']}")]
+
+
+def _list_bucket(operation: str, params: Params, account: Account) -> list[Request]:
+    keys = {"s3:prefix": (params["Prefix"],)} if "Prefix" in params else {}
+    action = "ListBucketVersions" if operation == "ListObjectVersions" else "ListBucket"
+    return [Request(f"s3:{action}", _bucket(params), keys)]
+
+
+# CloudWatch, CloudWatch Logs, Lambda and KMS
+
+
+def _put_metric_data(operation: str, params: Params, account: Account) -> list[Request]:
+    namespace = {"cloudwatch:namespace": (params["Namespace"],)}
+    return [Request(f"cloudwatch:{operation}", "*", namespace)]
+
+
+def _log_group(operation: str, params: Params, account: Account) -> list[Request]:
+    """Logs asks for a stream, named or not: `log-group:NAME:*` covers it, `log-group:NAME` not."""
+    stream = params.get("logStreamName", "")
+    keys = _tag_keys({"Key": key, "Value": value} for key, value in params.get("tags", {}).items())
+    resource = f"log-group:{params['logGroupName']}:log-stream:{stream}"
+    return [Request(f"logs:{operation}", account.arn("logs", resource), keys)]
+
+
+def _invoke(operation: str, params: Params, account: Account) -> list[Request]:
+    name = params["FunctionName"]
+    arn = name if name.startswith("arn:") else account.arn("lambda", f"function:{name}")
+    if "Qualifier" in params:
+        arn = f"{arn}:{params['Qualifier']}"
+    return [Request("lambda:InvokeFunction", arn)]
+
+
+def _key(operation: str, params: Params, account: Account) -> list[Request]:
+    key = params["KeyId"]
+    if "alias/" in key:
+        raise CannotJudge(f"kms {operation}: which key {key} stands for")
+    arn = key if key.startswith("arn:") else account.arn("kms", f"key/{key}")
+    return [Request(f"kms:{operation}", arn)]
+
+
+def _nothing(operation: str, params: Params, account: Account) -> list[Request]:
+    return []
+
+
+# Operations whose action has no resource types: a policy must say Resource "*".
+ANY_RESOURCE: Mapping[str, frozenset[str]] = {
+    "ec2": frozenset({
+        "DescribeAvailabilityZones", "DescribeImages", "DescribeInstanceStatus",
+        "DescribeInstances", "DescribeLockedSnapshots", "DescribeRegions",
+        "DescribeSnapshotTierStatus", "DescribeSnapshots", "DescribeTags", "DescribeVolumeStatus",
+        "DescribeVolumes",
+    }),
+    "cloudwatch": frozenset({"GetMetricData", "GetMetricStatistics", "ListMetrics"}),
+    "ssm": frozenset({"DescribeParameters"}),
+}  # fmt: skip
+
+OPERATIONS: Mapping[tuple[str, str], Ask] = {
+    ("ec2", "CreateSnapshot"): _create_snapshot,
+    ("ec2", "CreateSnapshots"): _create_snapshots,
+    ("ec2", "DeleteSnapshot"): _on_snapshot,
+    ("ec2", "DescribeSnapshotAttribute"): _on_snapshot,
+    ("ec2", "LockSnapshot"): _on_snapshot,
+    ("ec2", "ModifySnapshotTier"): _on_snapshot,
+    ("ec2", "RestoreSnapshotTier"): _on_snapshot,
+    ("ec2", "DescribeImageAttribute"): _on_image,
+    ("ec2", "CreateTags"): _tagging,
+    ("ec2", "DeleteTags"): _tagging,
+    ("dynamodb", "GetItem"): _one_item,
+    ("dynamodb", "PutItem"): _one_item,
+    ("dynamodb", "UpdateItem"): _one_item,
+    ("dynamodb", "DeleteItem"): _one_item,
+    ("dynamodb", "Query"): _query,
+    ("dynamodb", "Scan"): _scan,
+    ("dynamodb", "BatchGetItem"): _batch_get,
+    ("dynamodb", "BatchWriteItem"): _batch_write,
+    ("dynamodb", "TransactGetItems"): _transact,
+    ("dynamodb", "TransactWriteItems"): _transact,
+    ("sns", "Publish"): _publish,
+    ("sns", "PublishBatch"): _publish,
+    ("sqs", "SendMessage"): _queue("SendMessage", "GenerateDataKey", "Decrypt"),
+    ("sqs", "SendMessageBatch"): _queue("SendMessage", "GenerateDataKey", "Decrypt"),
+    ("sqs", "ReceiveMessage"): _queue("ReceiveMessage", "Decrypt"),
+    ("sqs", "DeleteMessage"): _queue("DeleteMessage"),
+    ("sqs", "DeleteMessageBatch"): _queue("DeleteMessage"),
+    ("sqs", "ChangeMessageVisibility"): _queue("ChangeMessageVisibility"),
+    ("sqs", "GetQueueAttributes"): _queue("GetQueueAttributes"),
+    ("sqs", "GetQueueUrl"): _queue_by_name,
+    ("ssm", "GetParameter"): _parameters,
+    ("ssm", "GetParameters"): _parameters,
+    ("ssm", "GetParametersByPath"): _parameters_by_path,
+    ("ssm", "PutParameter"): _put_parameter,
+    ("s3", "GetObject"): _read_object,
+    ("s3", "HeadObject"): _read_object,
+    ("s3", "PutObject"): _put_object,
+    ("s3", "DeleteObject"): _delete_object,
+    ("s3", "HeadBucket"): _list_bucket,
+    ("s3", "ListObjectsV2"): _list_bucket,
+    ("s3", "ListObjectVersions"): _list_bucket,
+    ("cloudwatch", "PutMetricData"): _put_metric_data,
+    ("logs", "CreateLogGroup"): _log_group,
+    ("logs", "CreateLogStream"): _log_group,
+    ("logs", "FilterLogEvents"): _log_group,
+    ("logs", "PutLogEvents"): _log_group,
+    ("lambda", "Invoke"): _invoke,
+    ("kms", "DescribeKey"): _key,
+    ("kms", "Decrypt"): _key,
+    ("kms", "GenerateDataKey"): _key,
+    ("sts", "GetCallerIdentity"): _nothing,  # needs no permission, and cannot be denied
+}

@@ -1,0 +1,76 @@
+"""Alarms reach people, hold as long as they should, and take silence for what it is."""
+
+import re
+
+import pytest
+
+from tests.template.stack import Stack
+
+
+def test_every_alarm_tells_people_when_it_begins_and_when_it_ends(stack: Stack) -> None:
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        assert alarm["AlarmActions"] == [stack.ref("PagesTopic")], name
+        assert alarm["OKActions"] == [stack.ref("PagesTopic")], name
+        assert alarm.get("ActionsEnabled", True) is True, name
+        assert alarm["TreatMissingData"] in {"breaching", "notBreaching"}, name
+
+
+def test_every_alarm_says_in_words_what_is_wrong_and_names_its_runbook(stack: Stack) -> None:
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        condition, _, page = alarm["AlarmDescription"].partition(" Runbook: ")
+        assert re.fullmatch(r"[A-Z].{40,}\.", condition), name
+        expected = re.sub(r"(?<!^)(?=[A-Z])", "-", name.removesuffix("Alarm")).lower()
+        assert page == f"docs/runbooks/{expected}.md", name
+
+
+def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(stack: Stack) -> None:
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        assert alarm["Period"] % 60 == 0, name
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 24 * 3600, name
+        assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"], name
+
+
+@pytest.mark.parametrize(
+    ("metric", "statistic", "seconds", "silence_breaches"),
+    [
+        ("BackupsOverdue", "Maximum", 600, True),
+        ("RunsOverdue", "Maximum", 600, False),
+        ("RunsStuck", "Maximum", 300, False),
+        ("RecoveryPointsFailed", "Sum", 24 * 3600, False),
+        ("RemovalHalted", "Sum", 24 * 3600, False),
+        ("PolicyRefused", "Sum", 24 * 3600, False),
+    ],
+)
+def test_what_must_be_zero_is_watched_for_this_stack_alone(
+    stack: Stack, metric: str, statistic: str, seconds: int, *, silence_breaches: bool
+) -> None:
+    (name,) = stack.alarms_on("Watchkeeper", metric, "service", "stack")
+    alarm = stack.properties(name)
+    assert name == f"{metric}Alarm"
+    assert alarm["Statistic"] == statistic
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == seconds
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+    assert (alarm["TreatMissingData"] == "breaching") is silence_breaches
+
+
+def test_ten_minutes_without_a_completed_sweep_breach(stack: Stack) -> None:
+    (name,) = stack.alarms_on("Watchkeeper", "SweepCompleted", "service", "stack")
+    alarm = stack.properties(name)
+    assert name == "SweepSilentAlarm"
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["Statistic"] == "Sum"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["Period"] == 60
+    assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"] == 10
+
+
+def test_alarms_that_take_silence_for_trouble_wait_for_the_first_sweep(stack: Stack) -> None:
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        if alarm["TreatMissingData"] == "breaching":
+            assert stack.resources[name]["DependsOn"] == "SweepRunsTick", name
+
+
+def test_what_happens_once_keeps_its_alarm_for_a_day(stack: Stack) -> None:
+    """One datapoint in the last 24 hours is enough; "OK" five minutes later would be a lie."""
+    for metric in ("RecoveryPointsFailed", "RemovalHalted", "PolicyRefused"):
+        assert stack.properties(f"{metric}Alarm")["DatapointsToAlarm"] == 1
