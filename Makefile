@@ -37,10 +37,16 @@ cloud: $(READY)  ## Serve the simulated account over HTTP, for `make invoke` and
 	@$(RUN) -m local.serve $(ARGS)
 
 FUNCTION ?= TakeBackups
-EVENT ?= events/take_backups/tick.json
-invoke: build  ## Run FUNCTION on EVENT in Lambda's container (needs Docker), against `make cloud`
-	@[ -f .local/env-vars.json ] || { echo "No simulated account is up: run 'make cloud' in another terminal first." >&2; exit 1; }
-	@$(SAM) local invoke $(FUNCTION) --event $(EVENT) --env-vars .local/env-vars.json --docker-network host $(ARGS)
+EVENT ?= events/take_backups/nightly.json
+# Written by `make cloud`: per function, its endpoint and the names of what is deployed there.
+ENV_VARS := .local/env-vars.json
+# SAM hands over only variables that the template declares, and in AWS no function has an endpoint to be told.
+invoke: build  ## Run FUNCTION on EVENT in Lambda's own container (needs Docker), against `make cloud`
+	@[ -f $(ENV_VARS) ] || { echo "No simulated account: run 'make cloud' in another terminal." >&2; exit 1; }
+	@awk '{ print } /^      Variables:$$/ && !n++ { print "        AWS_ENDPOINT_URL: of the simulated account" }' \
+		.aws-sam/build/template.yaml > .aws-sam/build/local.yaml
+	@$(SAM) local invoke $(FUNCTION) --template .aws-sam/build/local.yaml --event $(EVENT) \
+		--env-vars $(ENV_VARS) --docker-network host --skip-pull-image $(ARGS)
 
 ##@ Change it
 
@@ -50,7 +56,7 @@ test: $(READY)  ## Run the tests; TESTS=tests/unit for some of them, ARGS=-x for
 check: check-code check-template check-locks  ## Check format, lint, types, the template and the locks
 
 check-code: $(READY)
-	@ruff format --check .
+	@ruff format --check --output-format concise .
 	@ruff check .
 	@mypy
 

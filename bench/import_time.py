@@ -1,7 +1,8 @@
 """What importing each handler costs a cold start, against a bare handler of the same libraries.
 
-Each import is timed inside a fresh process, without the interpreter's own start. Bytecode comes
-from a cache that a first, uncounted import filled. Seconds here are not Lambda's: compare ratios.
+Each import is timed inside a fresh process, without the interpreter's own start, in CPU time: what
+else the machine does meanwhile does not count. Bytecode comes from a cache that a first, uncounted
+import filled. Milliseconds here are not Lambda's: compare the ratios.
 Where the time goes, `python -X importtime -c "import app"` tells in the function's folder.
 """
 
@@ -19,7 +20,7 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).parents[1]
 
 RUNS = 15
-"""Single imports vary by a fifth on a busy machine; the median of fifteen by a few per cent."""
+"""Single imports vary by a fifth on a busy machine, the median of fifteen by a few per cent."""
 
 LARGEST_RATIO = 1.25
 """A handler may add a quarter to what its libraries cost anyway: about 50 ms of a cold start."""
@@ -43,9 +44,9 @@ def handler(event, context):
 
 TIME_THE_IMPORT = """
 import time
-start = time.perf_counter()
+start = time.process_time()
 import app
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 """
 
 
@@ -60,7 +61,7 @@ def environment(folder: Path, bytecode: Path) -> dict[str, str]:
 
 
 def seconds_to_import(folder: Path, bytecode: Path) -> float:
-    """One import of the folder's app.py in a process of its own."""
+    """CPU time of one import of the folder's app.py, in a process of its own."""
     finished = subprocess.run(
         [sys.executable, "-c", TIME_THE_IMPORT],
         check=True,

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from local.aws.ebs import Box
-from local.aws.ec2 import Ec2
+from local.aws.ec2 import installed_in
 from local.pace import INSTANT, Pace
 
 PLAN_TAG = "backup-plan"
@@ -35,8 +35,8 @@ LIFECYCLE_POLICY = "policy-0a7d3f1c9b2e4d586"
 class SeedableBox(Box, Protocol):
     """What seeding needs of the cloud in a box."""
 
-    ec2: Ec2
-
+    @property
+    def extensions(self) -> dict[str, Any]: ...
     @property
     def pace(self) -> Pace: ...
     @pace.setter
@@ -166,9 +166,10 @@ def seed(cloud: SeedableBox) -> None:
 def many_volumes(cloud: SeedableBox, count: int, plan: str = "silver") -> list[str]:
     """Add stand-alone volumes tagged for a plan, as a benchmark needs them; returns their ids.
 
-    Straight into moto's backend: through the API, 2,000 of them would take longer than what they measure.
+    Straight into moto's backend: through the API, making 2,000 would take longer than the night
+    that is measured.
     """
-    backend = cloud.ec2.backend
+    backend = installed_in(cloud).backend
     made = []
     for number in range(count):
         zone = f"{cloud.region}{'abc'[number % 3]}"
@@ -382,7 +383,7 @@ def _snapshots_of_others(cloud: SeedableBox) -> None:
 def _backup_service_snapshot(cloud: SeedableBox, volume: str, started_at: datetime) -> None:
     source = volume_id(cloud, volume)
     arn = f"arn:aws:ec2:{cloud.region}:{cloud.account_id}:volume/{source}"
-    cloud.ec2.record_snapshot(
+    installed_in(cloud).record_snapshot(
         source,
         started_at=started_at,
         description=BACKUP_DESCRIPTION,
@@ -392,7 +393,7 @@ def _backup_service_snapshot(cloud: SeedableBox, volume: str, started_at: dateti
 
 def _lifecycle_snapshot(cloud: SeedableBox, volume: str, started_at: datetime) -> None:
     source = volume_id(cloud, volume)
-    cloud.ec2.record_snapshot(
+    installed_in(cloud).record_snapshot(
         source,
         started_at=started_at,
         description=f"Created for policy: {LIFECYCLE_POLICY} schedule: Daily",
@@ -405,7 +406,7 @@ def _lifecycle_snapshot(cloud: SeedableBox, volume: str, started_at: datetime) -
 
 
 def _by_hand(cloud: SeedableBox, volume: str, description: str, days_ago: int) -> str:
-    return cloud.ec2.record_snapshot(
+    return installed_in(cloud).record_snapshot(
         volume_id(cloud, volume),
         started_at=cloud.clock.now() - timedelta(days=days_ago),
         description=description,
@@ -416,7 +417,7 @@ def _another_stacks_snapshot(cloud: SeedableBox, started_at: datetime) -> None:
     """It looks like one of ours, and is not: another Watchkeeper in the same account made it."""
     source = volume_id(cloud, "harbour-archive-2024")
     night = f"{started_at:%Y-%m-%dT%H:%MZ}"
-    cloud.ec2.record_snapshot(
+    installed_in(cloud).record_snapshot(
         source,
         started_at=started_at,
         description="Watchkeeper recovery point",

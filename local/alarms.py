@@ -203,7 +203,7 @@ def _key(alarm: Alarm) -> Key:
 
 
 def _dimensions(alarm: Alarm) -> list[tuple[str, str]]:
-    return [(dimension.name, str(dimension.value)) for dimension in alarm.dimensions]
+    return [(str(each.name), str(each.value)) for each in alarm.dimensions]
 
 
 def _period_end(alarm: Alarm, at: datetime) -> datetime:

@@ -35,7 +35,7 @@ class Appointment:
 class Clock:
     """Simulated UTC time, for everything in the process that asks what time it is."""
 
-    def __init__(self, traveller: Traveller, ticking: bool = False) -> None:
+    def __init__(self, traveller: Traveller, *, ticking: bool = False) -> None:
         self._traveller = traveller
         self._ticking = ticking
         self._appointments: list[Appointment] = []

@@ -30,7 +30,7 @@ from moto.moto_api._internal import mock_random
 
 from local import cloudformation, template
 from local.alarms import Alarms
-from local.aws import cloudwatch, dynamodb, events, lambda_, scheduler, sns
+from local.aws import cloudwatch, dynamodb, events, lambda_, scheduler, serializing, sns
 from local.clock import Clock
 from local.functions import Call, Function, Functions, Invocation
 from local.iam import Guard
@@ -70,6 +70,9 @@ OPTIONAL_EXTENSIONS = ("local.aws.ec2", "local.aws.kms", "local.aws.ssm", "local
 _SESSION: list[boto3.Session] = []
 
 
+_ENTERED: list[Cloud] = []
+
+
 class Events:
     """The default event bus, from the side of AWS services."""
 
@@ -98,7 +101,7 @@ class Cloud:
     mischief: Mischief
     stack: ExitStack
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, each is a switch of its own, and all have defaults
         self,
         start: datetime = DEFAULT_START,
         *,
@@ -140,7 +143,11 @@ class Cloud:
     # Life
 
     def __enter__(self) -> Self:
+        if _ENTERED:
+            raise RuntimeError("one box at a time: leave the other Cloud first")
         self.stack = ExitStack()
+        _ENTERED.append(self)
+        self.stack.callback(_ENTERED.clear)
         try:
             self._build()
         except BaseException:
@@ -165,7 +172,7 @@ class Cloud:
         self._transformed = template.load(self._template_path, self._given_parameters)
         self.template = self._transformed.document()
         self.parameters = self._transformed.parameters
-        self.clock = Clock(traveller, self._ticking)
+        self.clock = Clock(traveller, ticking=self._ticking)
         self.mischief = Mischief(Random(self._seed))
         self.metrics = Metrics(self.account_id, self.region)
         self.functions = Functions(self, Random(self._seed))
@@ -205,14 +212,15 @@ class Cloud:
         return _SESSION[0]
 
     def _install_extensions(self) -> None:
-        for extension in (dynamodb, sns, events, scheduler, cloudwatch, lambda_):
+        for extension in (serializing, dynamodb, sns, events, scheduler, cloudwatch, lambda_):
             extension.install(self)
         for name in OPTIONAL_EXTENSIONS:
             if importlib.util.find_spec(name):
                 self.extensions[name] = importlib.import_module(name).install(self)
 
     def _make_layers_importable(self) -> None:
-        for folder in self._transformed.layers:
+        self.layers = self._transformed.layers
+        for folder in self.layers:
             if folder.is_dir() and str(folder) not in sys.path:
                 sys.path.insert(0, str(folder))
                 self.stack.callback(sys.path.remove, str(folder))
@@ -246,13 +254,7 @@ class Cloud:
             folder=self._transformed.code[logical_id],
             timeout=timedelta(seconds=int(properties.get("Timeout", 3))),
             memory_mb=int(properties.get("MemorySize", 128)),
-            environment={key: str(value) for key, value in variables.items()}
-            | {
-                "AWS_LAMBDA_FUNCTION_NAME": name,
-                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(properties.get("MemorySize", 128)),
-                "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-                "LAMBDA_TASK_ROOT": str(self._transformed.code[logical_id]),
-            },
+            environment={key: str(value) for key, value in variables.items()},
             dead_letter=properties.get("DeadLetterConfig", {}).get("TargetArn"),
             on_failure=destinations.get("OnFailure", {}).get("Destination"),
             on_success=destinations.get("OnSuccess", {}).get("Destination"),
@@ -274,7 +276,7 @@ class Cloud:
             self._clients[key] = self.functions.trust(client)
         return self._clients[key]
 
-    def invoke(self, function: str, event: Any, asynchronous: bool = False) -> Invocation:
+    def invoke(self, function: str, event: Any, *, asynchronous: bool = False) -> Invocation:
         """Invoke a function by its logical id.
 
         At once, its error in the answer; or asynchronously: it runs when the clock does, with
@@ -307,7 +309,7 @@ class Cloud:
         return self.functions.calls
 
     def check_allowed(self, call: Call, region: str) -> None:
-        """Raise what AWS raises when the function's role does not allow it; only with `deny=True`."""
+        """Raise what AWS raises when the function's role does not allow it, if `deny=True`."""
         if self.guard is not None:
             elsewhere = region if region != self.region else None
             self.guard.check(call.function, call.service, call.operation, call.params, elsewhere)

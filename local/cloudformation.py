@@ -165,7 +165,7 @@ class SubscriptionResource(_Created, CloudFormationModel):
     @classmethod
     def create_from_cloudformation_json(
         cls,
-        resource_name: str,
+        resource_name: str,  # noqa: ARG003, moto's signature
         cloudformation_json: dict[str, Any],
         account_id: str,
         region_name: str,
@@ -252,7 +252,7 @@ class BucketPolicyResource(_Created, CloudFormationModel):
         resource_name: str,
         cloudformation_json: dict[str, Any],
         account_id: str,
-        region_name: str,
+        region_name: str,  # noqa: ARG003, moto's signature
         **_: Any,
     ) -> BucketPolicyResource:
         """Set the policy of the bucket."""
@@ -274,7 +274,7 @@ class EventInvokeConfigResource(_Created, CloudFormationModel):
     @classmethod
     def create_from_cloudformation_json(
         cls,
-        resource_name: str,
+        resource_name: str,  # noqa: ARG003, moto's signature
         cloudformation_json: dict[str, Any],
         account_id: str,
         region_name: str,
@@ -292,7 +292,7 @@ class EventInvokeConfigResource(_Created, CloudFormationModel):
 
 
 def create_stack(cloud: Cloud) -> dict[str, dict[str, Any]]:
-    """Deploy the template of the box; type and resolved properties of every resource, by logical id."""
+    """Deploy the template of the box; what became of every resource, by logical id."""
     # moto remembers the types that it knew when it was first asked.
     for known in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         known.cache_clear()
@@ -361,6 +361,10 @@ def complete(cloud: Cloud, resources: dict[str, dict[str, Any]]) -> None:
 
 def _complete_table(cloud: Cloud, name: str, properties: dict[str, Any]) -> None:
     backend = dynamodb_backends[cloud.account_id][cloud.region]
+    if encryption := properties.get("SSESpecification"):
+        # CloudFormation says SSEEnabled, the API and moto's table Enabled.
+        given = backend.tables[name].sse_specification or {}
+        given["Enabled"] = _true(encryption.get("SSEEnabled"))
     if lifetime := properties.get("TimeToLiveSpecification"):
         backend.update_time_to_live(
             name,

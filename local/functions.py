@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,12 +25,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from aws_lambda_powertools import Logger, Metrics
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from local.metrics import Metric, parse_emf
 from local.mischief import Failure, Killed, NotInTheBox, raise_failure
 from local.output import OUTPUT
+from local.powertools import owned_by, powertools_of
 from local.replacing import replace
 
 if TYPE_CHECKING:
@@ -92,6 +95,15 @@ class Function:
     maximum_event_age: timedelta = timedelta(hours=6)
     module: ModuleType | None = None
 
+    def variables(self) -> dict[str, str]:
+        """The environment of its process: what the template gives it, and what Lambda adds."""
+        return self.environment | {
+            "AWS_LAMBDA_FUNCTION_NAME": self.name,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.memory_mb),
+            "AWS_LAMBDA_FUNCTION_VERSION": Context.function_version,
+            "LAMBDA_TASK_ROOT": str(self.folder),
+        }
+
 
 @dataclass
 class Invocation:
@@ -112,7 +124,8 @@ class Invocation:
     log: list[str] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
     """What was measured of it and by it."""
-    dead: bool = False
+    died_of: str | None = None
+    """Why its process is gone; from then on nothing that its code does has an effect."""
     finished: bool = False
 
     @property
@@ -160,6 +173,7 @@ class Functions:
         self.logs: deque[tuple[datetime, str, str]] = deque(maxlen=LOG_LINES_KEPT)
         self.invocations: deque[Invocation] = deque(maxlen=INVOCATIONS_KEPT)
         self._stack: list[Invocation] = []
+        self._powertools: list[Logger | Metrics] = []
         self.waiting = 0
         """Asynchronous invocations that are queued or wait for their retry."""
         self.writes = 0
@@ -182,7 +196,7 @@ class Functions:
     # Running them
 
     def invoke(self, function: Function, event: Any) -> Invocation:
-        """Run now and wait for the end. Errors of the function are in the invocation, not raised."""
+        """Run now. Errors of the function are in the invocation, not raised."""
         invocation = self._new(function, event)
         self._run(invocation)
         return invocation
@@ -231,17 +245,20 @@ class Functions:
         self.invocations.append(invocation)
         function = invocation.function
         context = Context(invocation, self._cloud.clock.now)
+        error: BaseException | None = None
         with self._as_lambda(invocation):
             try:
                 handler = self._handler(function)
-                result = handler(json.loads(json.dumps(invocation.event)), context)
-                invocation.result = json.loads(json.dumps(result))
-            except (Exception, SystemExit, Killed) as error:  # noqa: BLE001, a handler may raise anything
-                self._fail(invocation, error)
-        if invocation.dead and invocation.error is None:
-            self._fail(invocation, Killed("killed"))
-        if not invocation.ok and (invocation.dead or function.module is None):
+                event = json.loads(json.dumps(invocation.event))
+                with owned_by(function.variables(), self._powertools):
+                    invocation.result = json.loads(json.dumps(handler(event, context)))
+            except (Exception, SystemExit, Killed) as raised:  # noqa: BLE001, a handler may raise anything
+                error = raised
+        if invocation.died_of is not None:
+            error = Killed(invocation.died_of)
             function.module = None
+        if error is not None:
+            self._fail(invocation, error)
         self._observe(invocation)
 
     @contextmanager
@@ -251,16 +268,23 @@ class Functions:
         outer = (OUTPUT.collector, OUTPUT.silent)
         self._stack.append(invocation)
         OUTPUT.collector, OUTPUT.silent = invocation.log, False
-        os.environ.update(invocation.function.environment)
+        variables = invocation.function.variables()
+        os.environ.update(variables)
         stdout, sys.stdout = sys.stdout, OUTPUT
         try:
-            yield
+            # Lambda writes warnings to the log, whatever the process around the box makes of them.
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("default")
+                yield
         finally:
             OUTPUT.finish()
+            invocation.log.extend(
+                f"[WARNING] {each.category.__name__}: {each.message}" for each in warned
+            )
             sys.stdout = stdout
             OUTPUT.collector, OUTPUT.silent = outer
             self._stack.pop()
-            for name in invocation.function.environment:
+            for name in variables:
                 if name in before:
                     os.environ[name] = before[name]
                 else:
@@ -286,13 +310,14 @@ class Functions:
             )
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+        self._powertools = powertools_of((*self._cloud.layers, function.folder))
         return module
 
     def _fail(self, invocation: Invocation, error: BaseException) -> None:
         invocation.exception = error
         invocation.error = f"{type(error).__name__}: {error}"
         invocation.log.append(f"[ERROR] {invocation.error}")
-        if not invocation.dead:
+        if invocation.died_of is None:
             invocation.log.extend("".join(traceback.format_exception(error)).splitlines())
 
     def _observe(self, invocation: Invocation) -> None:
@@ -312,7 +337,7 @@ class Functions:
     # Seeing what they do
 
     def trust(self, client: Any) -> Any:
-        """Let the calls of this client be the operator's: not recorded, not denied, not made to fail."""
+        """Let this client's calls be the operator's: not recorded, denied or made to fail."""
         self._operators.add(id(client))
         return client
 
@@ -336,7 +361,7 @@ class Functions:
         params: dict[str, Any],
         original: Callable[[Any, str, dict[str, Any]], Any],
     ) -> Any:
-        if invocation.dead:
+        if invocation.died_of is not None:
             raise Killed("the dead make no calls")
         self._take_time(invocation)
         function = invocation.function
@@ -402,6 +427,6 @@ class Functions:
             self._die(invocation, f"Task timed out after {seconds:.2f} seconds")
 
     def _die(self, invocation: Invocation, why: str) -> None:
-        invocation.dead = True
+        invocation.died_of = why
         OUTPUT.silent = True
         raise Killed(why)

@@ -250,8 +250,7 @@ def _equal_ignoring_case(pattern: str, value: str) -> bool:
     return pattern.lower() == value.lower()
 
 
-# How the value of a policy is compared with that of the request, and whether the outcome is then
-# negated.
+# How a value of the policy is compared with that of the request, and whether that is negated.
 OPERATORS: Mapping[str, tuple[Test, bool]] = {
     "StringEquals": (_equal, False),
     "StringNotEquals": (_equal, True),
@@ -305,8 +304,7 @@ def evaluate(
         if statement.effect == "Deny":
             return Verdict("denied", f"{statement} matches", statement)
         allowed = allowed or statement
-    # A Deny in doubt outweighs an Allow; an Allow in doubt does not matter once another one
-    # matches.
+    # A Deny in doubt outweighs an Allow; an Allow in doubt is of no matter once another matches.
     for statement, reason in doubtful:
         if statement.effect == "Deny" or allowed is None:
             return Verdict("cannot-judge", f"{statement}: {reason}", statement)
@@ -377,6 +375,7 @@ DENIALS: Mapping[str, tuple[str, int]] = {
     "kms": ("AccessDeniedException", 400),
     "lambda": ("AccessDeniedException", 403),
     "logs": ("AccessDeniedException", 400),
+    "resourcegroupstaggingapi": ("AccessDeniedException", 400),
     "s3": ("AccessDenied", 403),
     "sns": ("AuthorizationError", 403),
     "sqs": ("AccessDenied", 403),
@@ -398,6 +397,8 @@ class Guard:
     account: Account
     seen: dict[str, set[str]] = field(default_factory=dict)
     """The actions that each function was allowed: what tests saw it use."""
+    refusals: list[str] = field(default_factory=list)
+    """What was refused and why, oldest first. A handler may hide a refusal; this list does not."""
     _statements: dict[str, list[Statement]] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -433,6 +434,7 @@ class Guard:
             if verdict.outcome == "cannot-judge":
                 raise CannotJudge(f"{function_logical_id}, {request.action}: {verdict.why}")
             if verdict.outcome == "denied":
+                self.refusals.append(f"{function_logical_id}: {verdict.why}")
                 raise self._denial(function_logical_id, service, operation, request, verdict)
         self.seen.setdefault(function_logical_id, set()).update(each.action for each in requests)
 

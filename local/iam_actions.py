@@ -7,7 +7,6 @@ DynamoDB" and so on), except where a comment names another page. An operation th
 here raises CannotJudge: unknown is never treated as allowed.
 """
 
-# ruff: noqa: ARG001 (every operation is asked in the same way, whatever the answer depends on)
 from __future__ import annotations
 
 import re
@@ -461,7 +460,7 @@ def _list_bucket(operation: str, params: Params, account: Account) -> list[Reque
     return [Request(f"s3:{action}", _bucket(params), keys)]
 
 
-# CloudWatch, CloudWatch Logs, Lambda and KMS
+# CloudWatch, CloudWatch Logs, Lambda, KMS and the Resource Groups Tagging API
 
 
 def _put_metric_data(operation: str, params: Params, account: Account) -> list[Request]:
@@ -491,6 +490,10 @@ def _key(operation: str, params: Params, account: Account) -> list[Request]:
         raise CannotJudge(f"kms {operation}: which key {key} stands for")
     arn = key if key.startswith("arn:") else account.arn("kms", f"key/{key}")
     return [Request(f"kms:{operation}", arn)]
+
+
+def _tag_search(operation: str, params: Params, account: Account) -> list[Request]:
+    return [Request(f"tag:{operation}", "*")]
 
 
 def _nothing(operation: str, params: Params, account: Account) -> list[Request]:
@@ -560,5 +563,6 @@ OPERATIONS: Mapping[tuple[str, str], Ask] = {
     ("kms", "DescribeKey"): _key,
     ("kms", "Decrypt"): _key,
     ("kms", "GenerateDataKey"): _key,
+    ("resourcegroupstaggingapi", "GetResources"): _tag_search,
     ("sts", "GetCallerIdentity"): _nothing,  # needs no permission, and cannot be denied
 }

@@ -64,7 +64,7 @@ class Metrics:
         """Call `listener(series, when)` for every value, and for the end of every assumption."""
         self._listeners.append(listener)
 
-    def record(self, metric: Metric, tell: bool = True) -> None:
+    def record(self, metric: Metric, *, tell: bool = True) -> None:
         """Measure a value, and tell the listeners."""
         self._recorded.append(metric)
         insort(self._series[metric.key], _Datum(metric.at, metric.value))
@@ -75,7 +75,8 @@ class Metrics:
                     "MetricName": metric.name,
                     "Value": metric.value,
                     "Unit": metric.unit,
-                    "Timestamp": metric.at,
+                    # moto compares with times that have no zone.
+                    "Timestamp": metric.at.astimezone(UTC).replace(tzinfo=None),
                     "Dimensions": [{"Name": k, "Value": v} for k, v in metric.dimensions.items()],
                 }
             ],

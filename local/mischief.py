@@ -121,7 +121,7 @@ class EventTrouble:
     """Whether deliveries overtake each other (by up to `delay`, or a minute)."""
     seed: int = 0
 
-    def deliveries(self, random: Random, may_drop: bool = True) -> list[timedelta]:
+    def deliveries(self, random: Random, *, may_drop: bool = True) -> list[timedelta]:
         """After how long each copy arrives; an empty list when it never does."""
         if may_drop and random.random() < self.drop:
             return []
@@ -184,7 +184,7 @@ class Mischief:
         self.failures.append(failure)
         return failure
 
-    def fail(
+    def fail(  # noqa: PLR0913, an answer of AWS has this many sides
         self,
         service: str,
         operation: str,
@@ -209,6 +209,7 @@ class Mischief:
 
     def trouble_events(
         self,
+        *,
         drop: float = 0.0,
         repeat: float = 0.0,
         delay: timedelta = timedelta(0),

@@ -18,7 +18,7 @@ class FunctionOutput(io.TextIOBase):
         super().__init__()
         self.collector: list[str] | None = None
         self.silent = False
-        self.outside: Any = None
+        self.outside: Any = sys.__stdout__
         self._unfinished = ""
 
     def writable(self) -> bool:
@@ -30,7 +30,7 @@ class FunctionOutput(io.TextIOBase):
         if self.silent:
             return len(text)
         if self.collector is None:
-            return int((self.outside or sys.__stdout__).write(text))
+            return int(self.outside.write(text))
         *lines, self._unfinished = (self._unfinished + text).split("\n")
         self.collector.extend(line for line in lines if line)
         return len(text)
@@ -38,7 +38,7 @@ class FunctionOutput(io.TextIOBase):
     def flush(self) -> None:
         """Pass on to the stream outside."""
         if self.collector is None and not self.silent:
-            (self.outside or sys.__stdout__).flush()
+            self.outside.flush()
 
     def finish(self) -> None:
         """Keep the last line even though it has no newline."""

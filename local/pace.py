@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 # Four minutes is a nearly unchanged small volume, twenty-five a first snapshot of a large one.
@@ -37,7 +37,7 @@ def by_identifier(
 class Pace:
     """Durations of what AWS does behind its answers."""
 
-    snapshot_takes: timedelta | Callable[[str], timedelta] = by_identifier()
+    snapshot_takes: timedelta | Callable[[str], timedelta] = field(default_factory=by_identifier)
     """From `pending` to `completed`; a callable is given the snapshot id."""
 
     deletion_takes: timedelta = timedelta(minutes=1)

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
+from moto.awslambda.models import lambda_backends
 from moto.events.models import Rule, events_backends
 from moto.events.utils import EventTemplateParser
 from moto.sns.models import Subscription, sns_backends
@@ -53,6 +55,8 @@ class Triggers:
         self._cloud = cloud
         self._random = random
         self.published: list[Published] = []
+        self.undelivered: list[tuple[str, dict[str, Any]]] = []
+        """Events that Lambda did not take, with the ARN of the rule or subscription."""
 
     # The event bus
 
@@ -86,10 +90,18 @@ class Triggers:
     def offer(self, rule: Rule, event: dict[str, Any]) -> None:
         """Send an event to the targets of a rule when it is enabled and its pattern matches."""
         pattern = rule.event_pattern.get_pattern()
-        if rule.state != "ENABLED" or not pattern or not rule.event_pattern.matches_event(event):
+        if (
+            rule.state != "ENABLED"
+            or not pattern
+            or not rule.event_pattern.matches_event(cast("Any", event))
+        ):
             return
         for target in rule.targets:
-            self.send(target["Arn"], _input(target, event))
+            arn, payload = target["Arn"], _input(target, event)
+            if not arn.startswith("arn:aws:lambda:") or self._may_invoke(arn, "events", rule.arn):
+                self.send(arn, payload)
+            else:
+                self._give_up(target.get("DeadLetterConfig", {}).get("Arn"), rule.arn, event)
 
     # Topics
 
@@ -104,6 +116,10 @@ class Triggers:
         """Deliver a message that passed the filter to a function; SNS may repeat and reorder."""
         published_at = self._cloud.clock.now()
         event = sns_event(subscription, message, message_id, subject, attributes, published_at)
+        if not self._may_invoke(subscription.endpoint, "sns", subscription.topic_arn):
+            redrive = json.loads(subscription.attributes.get("RedrivePolicy", "{}"))
+            self._give_up(redrive.get("deadLetterTargetArn"), subscription.arn, event)
+            return
         function = self._cloud.functions.find(subscription.endpoint)
         mischief = self._cloud.mischief
         for delay in mischief.events.deliveries(mischief.random, may_drop=False):
@@ -116,6 +132,23 @@ class Triggers:
         )
 
     # Targets
+
+    def _may_invoke(self, function_arn: str, service: str, source_arn: str) -> bool:
+        """Whether the function is there, and its own policy lets this source of the service in."""
+        backend = lambda_backends[self._cloud.account_id][self._cloud.region]
+        deployed = backend._lambdas.get_arn(function_arn)
+        statements = deployed.policy.statements if deployed else []
+        return any(
+            each["Principal"] == {"Service": f"{service}.amazonaws.com"}
+            and fnmatchcase(source_arn, _source_of(each))
+            for each in statements
+        )
+
+    def _give_up(self, dead_letters: str | None, source: str, event: dict[str, Any]) -> None:
+        """What a rule or a topic does with an event that Lambda does not take."""
+        self.undelivered.append((source, event))
+        if dead_letters is not None:
+            self._enqueue(dead_letters, json.dumps(event))
 
     def send(self, arn: str, payload: Any) -> Invocation | None:
         """Deliver to whatever the ARN is; the invocation when it is a function."""
@@ -175,6 +208,12 @@ class Triggers:
         return (each for each in self.published if each.topic_arn == topic_arn)
 
 
+def _source_of(statement: dict[str, Any]) -> str:
+    """The ARN pattern that a permission is limited to; `*` when to none."""
+    pattern: str = statement.get("Condition", {}).get("ArnLike", {}).get("AWS:SourceArn", "*")
+    return pattern
+
+
 def _input(target: dict[str, Any], event: dict[str, Any]) -> Any:
     if target.get("Input"):
         return json.loads(target["Input"])
@@ -187,7 +226,7 @@ def _input(target: dict[str, Any], event: dict[str, Any]) -> Any:
         return EventTemplateParser.parse(
             input_template=transformer["InputTemplate"],
             input_paths_map=transformer.get("InputPathsMap", {}),
-            event=event,
+            event=cast("Any", event),
         )
     return event
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from copy import deepcopy
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
@@ -43,6 +43,11 @@ class IdempotentParameterMismatch(JsonRESTError):
 
 def install(cloud: Cloud) -> None:
     """Replace moto's transactions and check batches."""
+    _install_transactions(cloud)
+    _install_limits(cloud)
+
+
+def _install_transactions(cloud: Cloud) -> None:
     tokens: dict[str, tuple[datetime, str]] = {}
 
     def transact(backend: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
@@ -50,21 +55,26 @@ def install(cloud: Cloud) -> None:
             _too_long("transactItems", MOST_IN_A_TRANSACTION)
         _transact(backend, transact_items, transact_as_moto)
 
-    def transact_request(handler: DynamoHandler) -> Any:
+    def request(handler: DynamoHandler) -> Any:
         token = handler.body.get("ClientRequestToken")
         if token is None:
             return request_as_moto(handler)
-        request = json.dumps(handler.body["TransactItems"], sort_keys=True)
+        asked = json.dumps(handler.body["TransactItems"], sort_keys=True)
         now = cloud.clock.now()
-        used = tokens.get(token)
-        if used is not None and now - used[0] < TOKEN_LIFETIME:
-            if used[1] != request:
+        used_at, before = tokens.get(token, (None, ""))
+        if used_at is not None and now - used_at < TOKEN_LIFETIME:
+            if before != asked:
                 raise IdempotentParameterMismatch
             return ActionResult({"ConsumedCapacity": [], "ItemCollectionMetrics": {}})
         answer = request_as_moto(handler)
-        tokens[token] = (now, request)
+        tokens[token] = (now, asked)
         return answer
 
+    transact_as_moto = replace(cloud.stack, DynamoDBBackend, "transact_write_items", transact)
+    request_as_moto = replace(cloud.stack, DynamoHandler, "transact_write_items", request)
+
+
+def _install_limits(cloud: Cloud) -> None:
     def batch_get(handler: DynamoHandler) -> Any:
         number = sum(len(asked["Keys"]) for asked in handler.body["RequestItems"].values())
         if number > MOST_IN_A_BATCH_GET:
@@ -77,10 +87,8 @@ def install(cloud: Cloud) -> None:
             _too_long("requestItems", MOST_IN_A_BATCH_WRITE)
         return write_as_moto(handler)
 
-    transact_as_moto = replace(cloud.stack, DynamoDBBackend, "transact_write_items", transact)
-    request_as_moto = replace(cloud.stack, DynamoHandler, "transact_write_items", transact_request)
-    write_as_moto = replace(cloud.stack, DynamoHandler, "batch_write_item", batch_write)
     get_as_moto = replace(cloud.stack, DynamoHandler, "batch_get_item", batch_get)
+    write_as_moto = replace(cloud.stack, DynamoHandler, "batch_write_item", batch_write)
 
 
 def _transact(
@@ -96,13 +104,17 @@ def _transact(
     undo = [_remember(*each) for each in _touched(backend, actions)]
     with ExitStack() as stack:
         # What moto copies, and puts back on failure, is then the table itself.
-        replace(stack, Table, "__deepcopy__", lambda table, memo: table)
+        replace(stack, Table, "__deepcopy__", _itself)
         try:
             transact_as_moto(backend, actions)
         except BaseException:
             for put_back in undo:
                 put_back()
             raise
+
+
+def _itself(table: Table, _memo: dict[int, Any]) -> Table:
+    return table
 
 
 def _touched(
@@ -130,9 +142,9 @@ def _remember(table: Table, key: dict[str, Any]) -> Callable[[], None]:
         if item is None:
             table.delete_item(hash_value, range_value)
         elif range_value is None:
-            table.items[hash_value] = item
+            cast("Any", table.items)[hash_value] = item
         else:
-            table.items[hash_value][range_value] = item
+            cast("Any", table.items[hash_value])[range_value] = item
         if table.stream_shard:
             del table.stream_shard.items[records:]
 

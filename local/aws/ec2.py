@@ -44,21 +44,29 @@ from local.replacing import replace
 TERMINATED_VISIBLE_FOR = timedelta(hours=1)
 
 
-class Host(Box, Protocol):
-    """A box that keeps the switches of its EC2, for tests to turn."""
+class Host(Protocol):
+    """A box that keeps what installing an extension gave, by the extension's module name."""
 
-    ec2: Ec2
+    @property
+    def extensions(self) -> dict[str, Any]: ...
 
 
-def install(cloud: Host) -> None:
-    """Make moto's EC2 behave like this until `cloud.stack` closes; `cloud.ec2` has the switches."""
-    ec2 = cloud.ec2 = Ec2(cloud)
+def install(cloud: Box) -> Ec2:
+    """Make moto's EC2 behave like this until `cloud.stack` closes; returns the switches."""
+    ec2 = Ec2(cloud)
     for name, handler in ec2.operations().items():
         # moto's operations sit in base classes of EC2Response: set on it, ours come first.
         setattr(EC2Response, name, _as_method(handler))
         cloud.stack.callback(delattr, EC2Response, name)
     for owner, name, value in ec2.corrections():
         replace(cloud.stack, owner, name, value)
+    return ec2
+
+
+def installed_in(cloud: Host) -> Ec2:
+    """The switches of a box's EC2, e.g. `installed_in(cloud).fail_snapshot_of(volume_id)`."""
+    ec2: Ec2 = cloud.extensions[__name__]
+    return ec2
 
 
 def _as_method(handler: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
@@ -129,9 +137,10 @@ class Ec2(Snapshots):
         found = [self._volume(backend, one) for one in wanted] or list(
             backend.volumes.copy().values()
         )
+        found = self.pages.remaining(response, found)
         found = chosen_by(response, found, VOLUME_FILTERS, tags_of)
         stop_on_dry_run(response)
-        page, token = self.pages.page(response, found, lambda one: str(one.id), size)
+        page, token = self.pages.cut(found, size, lambda one: str(one.id))
         return ActionResult({"Volumes": page, "NextToken": token})
 
     def describe_instances(self, response: Any) -> ActionResult:
@@ -147,6 +156,7 @@ class Ec2(Snapshots):
             if wanted
             else backend.all_reservations()
         )
+        reservations = self.pages.remaining(response, reservations)
         for reservation in reservations:
             for instance in reservation.instances:
                 instance.reservation_id = reservation.id  # a filter asks; moto's do not know it
@@ -156,7 +166,7 @@ class Ec2(Snapshots):
             reservation.instances = [one for one in reservation.instances if id(one) in chosen]
         reservations = [one for one in reservations if one.instances]
         stop_on_dry_run(response)
-        page, token = self.pages.page(response, reservations, lambda one: str(one.id), size)
+        page, token = self.pages.cut(reservations, size, lambda one: str(one.id))
         return ActionResult({"Reservations": page, "NextToken": token})
 
     def _visible_reservations(
@@ -205,9 +215,10 @@ class Ec2(Snapshots):
             owners=response._get_param("Owners", []),
         )
         mine = [one for one in found if one.owner_id == backend.account_id or one.is_public]
+        mine = self.pages.remaining(response, mine)
         mine = chosen_by(response, mine, IMAGE_FILTERS, tags_of)
         stop_on_dry_run(response)
-        page, token = self.pages.page(response, mine, lambda one: str(one.id), size)
+        page, token = self.pages.cut(mine, size, lambda one: str(one.id))
         return ActionResult({"Images": page, "NextToken": token})
 
     def create_image(self, response: Any) -> ActionResult:
@@ -300,6 +311,7 @@ def _attachment(name: str) -> Reader:
 
 VOLUME_FILTERS: dict[str, Reader] = {
     "attachment.attach-time": _attachment("attach_time"),
+    "attachment.delete-on-termination": _attachment("delete_on_termination"),
     "attachment.device": _attachment("device"),
     "attachment.instance-id": _attachment("instance_id"),
     "attachment.status": _attachment("status"),
@@ -404,7 +416,11 @@ def _checked_attach(moto_does: Callable[..., Any]) -> Callable[..., Any]:
                 f"The volume '{volume_id}' is not in the same availability zone as instance "
                 f"'{instance_id}'",
             )
-        return moto_does(backend, volume_id, instance_id, device_path, delete_on_termination)
+        made = moto_does(backend, volume_id, instance_id, device_path, delete_on_termination)
+        made.delete_on_termination = (
+            delete_on_termination  # DescribeVolumes shows it; moto drops it
+        )
+        return made
 
     return attach_volume
 

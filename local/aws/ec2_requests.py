@@ -81,29 +81,30 @@ class PageLimits:
 
 @dataclass
 class Pages:
-    """The order in which the resources of one cloud are listed: that of first sight."""
+    """The order in which the resources of one cloud are listed: that of first sight.
+
+    A token is a place in that order: what is created or deleted between two pages shifts nothing.
+    """
 
     _order: dict[str, int] = field(default_factory=dict)
 
-    def page(
-        self,
-        response: Any,
-        items: Iterable[Item],
-        identity: Callable[[Item], str],
-        size: int | None,
-    ) -> tuple[list[Item], str | None]:
-        """One page in order of first sight, and the token of the next.
-
-        The token is a place: what is created or deleted between two pages shifts nothing.
-        """
-        place = {identity(item): item for item in items}
-        for one in place:
-            self._order.setdefault(one, len(self._order))
+    def remaining(self, response: Any, resources: Iterable[Any]) -> list[Any]:
+        """The resources after the page that the request's NextToken ends, in order."""
         after = _place_of(response._get_param("NextToken"))
-        ordered = sorted((self._order[one], one) for one in place if self._order[one] > after)
-        chosen = ordered if size is None else ordered[:size]
-        token = _token_of(chosen[-1][0]) if len(chosen) < len(ordered) else None
-        return [place[one] for _, one in chosen], token
+        places = [
+            (self._order.setdefault(resource.id, len(self._order)), resource)
+            for resource in resources
+        ]
+        later = sorted((one for one in places if one[0] > after), key=lambda one: one[0])
+        return [resource for _, resource in later]
+
+    def cut(
+        self, items: Sequence[Item], size: int | None, identity: Callable[[Item], str]
+    ) -> tuple[Sequence[Item], str | None]:
+        """One page, and the token of the next."""
+        if size is None or len(items) <= size:
+            return items, None
+        return items[:size], _token_of(self._order[identity(items[size - 1])])
 
 
 def _token_of(place: int) -> str:

@@ -20,7 +20,7 @@ def install(cloud: Cloud) -> None:
     delivers to disabled rules and to rules that have only a schedule.
     """
 
-    def send_to_targets(rule: Rule, event: dict[str, Any], transform_input: bool = True) -> None:
+    def send_to_targets(rule: Rule, event: dict[str, Any], *_: Any) -> None:
         sent = dict(event)
         if not isinstance(sent.get("time"), str):
             moment = datetime.fromtimestamp(float(sent["time"]), UTC)

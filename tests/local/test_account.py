@@ -20,6 +20,7 @@ from local.clock import Clock
 from local.pace import Pace
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
+PACE = Pace()
 
 
 class NoBus:
@@ -32,14 +33,18 @@ class Box:
     stack: ExitStack
     clock: Clock
     events: NoBus = field(default_factory=NoBus)
-    pace: Pace = field(default_factory=Pace)
+    pace: Pace = PACE
     account_id: str = "123456789012"
     region: str = "us-east-1"
     random: Random = field(default_factory=lambda: Random(2))
-    ec2: ec2.Ec2 = field(init=False)
+    clients: dict[str, Any] = field(default_factory=dict)
+    extensions: dict[str, Any] = field(default_factory=dict)
 
     def client(self, name: str) -> Any:
-        return boto3.client(name, region_name=self.region)  # type: ignore[call-overload]
+        if name not in self.clients:
+            made = boto3.client(name, region_name=self.region)  # type: ignore[call-overload]
+            self.clients[name] = made
+        return self.clients[name]
 
 
 @contextmanager
@@ -55,12 +60,12 @@ def seeded_box() -> Iterator[Box]:
         stack.enter_context(mock_aws())
         mock_random.seed(0)
         box = Box(stack, Clock(traveller))
-        ec2.install(box)
+        box.extensions[ec2.__name__] = ec2.install(box)
         account.seed(box)
         yield box
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def box() -> Iterator[Box]:
     with seeded_box() as box:
         yield box
@@ -88,35 +93,109 @@ def snapshots(box: Box, name: str = "", value: str = "") -> list[dict[str, Any]]
     return found
 
 
-def test_every_instance_of_the_table_stands_in_its_vpc_with_its_volumes(box: Box) -> None:
-    by_name = {tags(one).get("Name", ""): one for one in instances(box)}
-    assert len(by_name) == len(account.INSTANCES) + 1
-    for machine in (*account.INSTANCES, account.UNTAGGED_SERVER):
-        shown = by_name[machine.name]
-        assert len(shown["BlockDeviceMappings"]) == len(machine.volumes)
-        assert shown["State"]["Name"] == ("stopped" if machine.stopped else "running")
-        assert tags(shown).get(account.PLAN_TAG) == machine.plan
-    vpcs = box.client("ec2").describe_vpcs(
-        Filters=[{"Name": "tag:environment", "Values": ["production", "staging"]}]
-    )["Vpcs"]
-    assert {one["VpcId"] for one in vpcs} == {one["VpcId"] for one in by_name.values()}
+class TestAccount:
+    """Read only: one account for all of these."""
 
+    def test_every_instance_of_the_table_stands_in_its_vpc_with_its_volumes(self, box: Box) -> None:
+        by_name = {tags(one).get("Name", ""): one for one in instances(box)}
+        assert len(by_name) == len(account.INSTANCES) + 1
+        for machine in (*account.INSTANCES, account.UNTAGGED_SERVER):
+            shown = by_name[machine.name]
+            assert len(shown["BlockDeviceMappings"]) == len(machine.volumes)
+            assert shown["State"]["Name"] == ("stopped" if machine.stopped else "running")
+            assert tags(shown).get(account.PLAN_TAG) == machine.plan
+        vpcs = box.client("ec2").describe_vpcs(
+            Filters=[{"Name": "tag:environment", "Values": ["production", "staging"]}]
+        )["Vpcs"]
+        assert {one["VpcId"] for one in vpcs} == {one["VpcId"] for one in by_name.values()}
 
-def test_tagging_is_as_people_tag(box: Box) -> None:
-    plans = {tags(one).get("Name", ""): tags(one).get(account.PLAN_TAG) for one in instances(box)}
-    assert {"gold", "silver", "bronze", "none", "Gold", "platinum", None} <= set(plans.values())
-    [untagged] = [one for one in instances(box) if not tags(one)]
-    assert untagged["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
-    [typo] = [one for one in instances(box) if "bakup-plan" in tags(one)]
-    assert account.PLAN_TAG not in tags(typo)
+    def test_tagging_is_as_people_tag(self, box: Box) -> None:
+        plans = {
+            tags(one).get("Name", ""): tags(one).get(account.PLAN_TAG) for one in instances(box)
+        }
+        assert {"gold", "silver", "bronze", "none", "Gold", "platinum", None} <= set(plans.values())
+        [untagged] = [one for one in instances(box) if not tags(one)]
+        assert untagged["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+        [typo] = [one for one in instances(box) if "bakup-plan" in tags(one)]
+        assert account.PLAN_TAG not in tags(typo)
 
+    def test_loose_volumes_are_attached_to_nothing(self, box: Box) -> None:
+        loose = box.client("ec2").describe_volumes(
+            Filters=[{"Name": "status", "Values": ["available"]}]
+        )["Volumes"]
+        assert {tags(one)["Name"] for one in loose} == {one.name for one in account.VOLUMES}
+        assert {one["Size"] for one in loose} == {one.size for one in account.VOLUMES}
 
-def test_loose_volumes_are_attached_to_nothing(box: Box) -> None:
-    loose = box.client("ec2").describe_volumes(
-        Filters=[{"Name": "status", "Values": ["available"]}]
-    )["Volumes"]
-    assert {tags(one)["Name"] for one in loose} == {one.name for one in account.VOLUMES}
-    assert {one["Size"] for one in loose} == {one.size for one in account.VOLUMES}
+    def test_snapshots_of_aws_services_carry_their_tags(self, box: Box) -> None:
+        by_backup = snapshots(
+            box, "description", "This snapshot is created by the AWS Backup service."
+        )
+        assert len(by_backup) == 3
+        exports = account.volume_id(box, "harbour-exports")
+        for one in by_backup:
+            assert tags(one)["aws:backup:source-resource"].endswith(f":volume/{exports}")
+            assert one["State"] == "completed"
+        by_lifecycle = snapshots(box, "tag-key", "aws:dlm:lifecycle-policy-id")
+        assert {one["VolumeId"] for one in by_lifecycle} == {
+            account.volume_id(box, "harbour-ledger-1 /dev/sdf")
+        }
+
+    def test_nothing_looks_like_ours_but_the_other_stacks(self, box: Box) -> None:
+        stacks = {
+            tags(one)["watchkeeper:stack"] for one in snapshots(box, "tag-key", "watchkeeper:*")
+        }
+        assert stacks == {"another-stack"}
+
+    def test_locked_and_registered_snapshots_cannot_be_deleted(self, box: Box) -> None:
+        aws = box.client("ec2")
+        [locked] = aws.describe_locked_snapshots()["Snapshots"]
+        assert locked["LockState"] == "governance"
+        [image] = aws.describe_images(Owners=["self"])["Images"]
+        for identifier, code in (
+            (locked["SnapshotId"], "OperationNotPermitted"),
+            (image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"], "InvalidSnapshot.InUse"),
+        ):
+            with pytest.raises(ClientError) as failure:
+                aws.delete_snapshot(SnapshotId=identifier)
+            assert failure.value.response["Error"]["Code"] == code
+
+    def test_one_snapshot_is_shared(self, box: Box) -> None:
+        shared = box.client("ec2").describe_snapshots(
+            OwnerIds=["self"], RestorableByUserIds=[account.AUDITOR_ACCOUNT]
+        )["Snapshots"]
+        assert [one["VolumeId"] for one in shared] == [account.volume_id(box, "staging-fixtures")]
+
+    def test_the_rest_of_the_product_is_there(self, box: Box) -> None:
+        databases = box.client("rds").describe_db_instances()["DBInstances"]
+        assert {one["Engine"] for one in databases} == {"postgres", "aurora-postgresql"}
+        assert len(box.client("rds").describe_db_clusters()["DBClusters"]) == 1
+        dynamodb = box.client("dynamodb")
+        recoverable = {
+            name: dynamodb.describe_continuous_backups(TableName=name)[
+                "ContinuousBackupsDescription"
+            ]["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+            for name in dynamodb.list_tables()["TableNames"]
+        }
+        assert set(recoverable.values()) == {"ENABLED", "DISABLED"}
+        artefacts = f"harbour-artefacts-{box.account_id}"
+        versions = box.client("s3").list_object_versions(Bucket=artefacts)["Versions"]
+        assert len(versions) == 9
+        functions = box.client("lambda").list_functions()["Functions"]
+        assert len(functions) == 2
+        secrets = box.client("ssm").describe_parameters(
+            ParameterFilters=[{"Key": "Type", "Values": ["SecureString"]}]
+        )["Parameters"]
+        assert len(secrets) == 4
+        templates = box.client("ec2").describe_launch_templates()["LaunchTemplates"]
+        assert len(templates) == 4
+        assert len(box.client("logs").describe_log_groups()["logGroups"]) == 8
+
+    def test_seeding_leaves_the_pace_as_it_was(self, box: Box) -> None:
+        assert box.pace is PACE
+
+    def test_a_name_that_is_not_there_is_an_error(self, box: Box) -> None:
+        with pytest.raises(LookupError, match="volume named no-such-thing"):
+            account.volume_id(box, "no-such-thing")
 
 
 def test_the_volume_with_the_disabled_key_cannot_be_backed_up(fresh_box: Box) -> None:
@@ -128,85 +207,6 @@ def test_the_volume_with_the_disabled_key_cannot_be_backed_up(fresh_box: Box) ->
     shown = aws.describe_snapshots(SnapshotIds=list(made.values()))["Snapshots"]
     states = {one["VolumeId"]: one["State"] for one in shown}
     assert states == {contracts: "error", invoices: "completed"}
-
-
-def test_snapshots_of_aws_services_carry_their_tags(box: Box) -> None:
-    by_backup = snapshots(box, "description", "This snapshot is created by the AWS Backup service.")
-    assert len(by_backup) == 3
-    exports = account.volume_id(box, "harbour-exports")
-    for one in by_backup:
-        assert tags(one)["aws:backup:source-resource"].endswith(f":volume/{exports}")
-        assert one["State"] == "completed"
-    by_lifecycle = snapshots(box, "tag-key", "aws:dlm:lifecycle-policy-id")
-    assert {one["VolumeId"] for one in by_lifecycle} == {
-        account.volume_id(box, "harbour-ledger-1 /dev/sdf")
-    }
-
-
-def test_nothing_looks_like_ours_but_the_other_stacks(box: Box) -> None:
-    stacks = {tags(one)["watchkeeper:stack"] for one in snapshots(box, "tag-key", "watchkeeper:*")}
-    assert stacks == {"another-stack"}
-
-
-def test_locked_and_registered_snapshots_cannot_be_deleted(box: Box) -> None:
-    aws = box.client("ec2")
-    [locked] = aws.describe_locked_snapshots()["Snapshots"]
-    assert locked["LockState"] == "governance"
-    [image] = aws.describe_images(Owners=["self"])["Images"]
-    for identifier, code in (
-        (locked["SnapshotId"], "OperationNotPermitted"),
-        (image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"], "InvalidSnapshot.InUse"),
-    ):
-        with pytest.raises(ClientError) as failure:
-            aws.delete_snapshot(SnapshotId=identifier)
-        assert failure.value.response["Error"]["Code"] == code
-
-
-def test_one_snapshot_is_shared(box: Box) -> None:
-    shared = box.client("ec2").describe_snapshots(
-        OwnerIds=["self"], RestorableByUserIds=[account.AUDITOR_ACCOUNT]
-    )["Snapshots"]
-    assert [one["VolumeId"] for one in shared] == [account.volume_id(box, "staging-fixtures")]
-
-
-def test_the_rest_of_the_product_is_there(box: Box) -> None:
-    databases = box.client("rds").describe_db_instances()["DBInstances"]
-    assert {one["Engine"] for one in databases} == {"postgres", "aurora-postgresql"}
-    assert len(box.client("rds").describe_db_clusters()["DBClusters"]) == 1
-    dynamodb = box.client("dynamodb")
-    recoverable = {
-        name: dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"][
-            "PointInTimeRecoveryDescription"
-        ]["PointInTimeRecoveryStatus"]
-        for name in dynamodb.list_tables()["TableNames"]
-    }
-    assert set(recoverable.values()) == {"ENABLED", "DISABLED"}
-    artefacts = f"harbour-artefacts-{box.account_id}"
-    versions = box.client("s3").list_object_versions(Bucket=artefacts)["Versions"]
-    assert len(versions) == 9
-    functions = box.client("lambda").list_functions()["Functions"]
-    assert len(functions) == 2
-    secrets = box.client("ssm").describe_parameters(
-        ParameterFilters=[{"Key": "Type", "Values": ["SecureString"]}]
-    )["Parameters"]
-    assert len(secrets) == 4
-    templates = box.client("ec2").describe_launch_templates()["LaunchTemplates"]
-    assert len(templates) == 4
-    assert len(box.client("logs").describe_log_groups()["logGroups"]) == 8
-
-
-def test_the_account_is_the_same_each_time(box: Box, fresh_box: Box) -> None:
-    def identity(box: Box) -> list[str]:
-        found = [one["InstanceId"] for one in instances(box)]
-        return found + [one["SnapshotId"] for one in snapshots(box)]
-
-    assert len(set(identity(fresh_box))) == len(identity(fresh_box))
-    with seeded_box() as again:
-        assert identity(again) == identity(fresh_box)
-
-
-def test_seeding_leaves_the_pace_as_it_was(box: Box) -> None:
-    assert box.pace == Pace()
 
 
 def test_many_volumes_are_tagged_and_stand_alone(fresh_box: Box) -> None:
@@ -227,6 +227,12 @@ def test_many_volumes_are_tagged_and_stand_alone(fresh_box: Box) -> None:
     assert sorted(found) == sorted([*made, staged])
 
 
-def test_a_name_that_is_not_there_is_an_error(box: Box) -> None:
-    with pytest.raises(LookupError, match="volume named no-such-thing"):
-        account.volume_id(box, "no-such-thing")
+def test_the_account_is_the_same_each_time() -> None:
+    found = []
+    for _ in range(2):
+        with seeded_box() as box:
+            identifiers = [one["InstanceId"] for one in instances(box)]
+            identifiers += [one["SnapshotId"] for one in snapshots(box)]
+            assert len(set(identifiers)) == len(identifiers)
+            found.append(identifiers)
+    assert found[0] == found[1]

@@ -1,6 +1,6 @@
 """EC2 in the box, held against the AWS page that each test names."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,10 @@ import pytest
 import time_machine
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.amis import Ami
 from moto.ec2.models.core import TaggedEC2Resource
+from moto.ec2.models.instances import Instance
 from moto.ec2.responses import EC2Response
 from moto.server import ThreadedMotoServer
 
@@ -53,10 +56,14 @@ class Box:
     region: str = REGION
     random: Random = field(default_factory=lambda: Random(2))
     endpoint: str | None = None
-    ec2: Ec2 = field(init=False)
+    extensions: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ec2.install(self)
+        self.extensions[ec2.__name__] = ec2.install(self)
+
+    @property
+    def ec2(self) -> Ec2:
+        return ec2.installed_in(self)
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -289,9 +296,10 @@ def test_one_volume_is_not_snapshotted_twice_within_15_seconds(box: Box, aws: An
     again: list[Callable[[], Any]] = [
         lambda: snapshot(aws, volume_id),
         lambda: aws.create_snapshots(InstanceSpecification={"InstanceId": instance_id}),
-    ):
+    ]
+    for call in again:
         with pytest.raises(ClientError) as failure:
-            again()
+            call()
         assert code_of(failure) == "SnapshotCreationPerVolumeRateExceeded"
     box.clock.run_for(timedelta(seconds=1))
     assert snapshot(aws, volume_id)
@@ -307,6 +315,22 @@ def test_a_volume_has_at_most_five_pending_snapshots(box: Box, aws: Any) -> None
         snapshot(aws, volume_id)
     assert code_of(failure) == "ConcurrentSnapshotLimitExceeded"
     box.clock.run_for(timedelta(minutes=10))
+    assert snapshot(aws, volume_id)
+
+
+def test_failed_snapshots_count_as_pending_until_they_are_deleted(box: Box, aws: Any) -> None:
+    """errors-overview.html, ConcurrentSnapshotLimitExceeded: `error` counts against the limit."""
+    volume_id = volume(aws)
+    box.ec2.fail_snapshot_of(volume_id, times=5)
+    failed = []
+    for _ in range(5):
+        failed.append(snapshot(aws, volume_id))
+        box.clock.run_for(timedelta(days=1))
+    with pytest.raises(ClientError) as failure:
+        snapshot(aws, volume_id)
+    assert code_of(failure) == "ConcurrentSnapshotLimitExceeded"
+    aws.delete_snapshot(SnapshotId=failed[0])
+    box.clock.run_for(timedelta(minutes=1))
     assert snapshot(aws, volume_id)
 
 
@@ -555,12 +579,13 @@ def test_a_compliance_lock_can_be_taken_back_only_while_it_cools_off(
     aws.unlock_snapshot(SnapshotId=complete)
     aws.lock_snapshot(SnapshotId=complete, LockMode="compliance", LockDuration=2, CoolOffPeriod=1)
     box.clock.run_for(timedelta(hours=1))
-    for call in (
+    forbidden: list[Callable[[], Any]] = [
         lambda: aws.unlock_snapshot(SnapshotId=complete),
         lambda: aws.delete_snapshot(SnapshotId=complete),
         lambda: aws.lock_snapshot(SnapshotId=complete, LockMode="governance", LockDuration=9),
         lambda: aws.lock_snapshot(SnapshotId=complete, LockMode="compliance", LockDuration=1),
-    ):
+    ]
+    for call in forbidden:
         with pytest.raises(ClientError) as failure:
             call()
         assert code_of(failure) == "OperationNotPermitted"
@@ -798,6 +823,8 @@ def test_instances_and_volumes_are_filtered(aws: Any) -> None:
         return [one["VolumeId"] for one in found["Volumes"]]
 
     [of_web] = volumes_of(aws, web)
+    [attachment] = aws.describe_volumes(VolumeIds=[of_web])["Volumes"][0]["Attachments"]
+    assert attachment["DeleteOnTermination"] is True
     assert instances("tag:backup-plan", "gold") == [web]
     assert instances("instance-state-name", "stopped") == [other]
     assert instances("block-device-mapping.volume-id", of_web) == [web]
@@ -890,10 +917,11 @@ def test_a_terminated_instance_is_visible_for_an_hour(box: Box, aws: Any) -> Non
 
     box.clock.run_for(timedelta(minutes=1))
     assert aws.describe_instances()["Reservations"] == []
-    for call in (
+    too_late: list[Callable[[], Any]] = [
         lambda: aws.describe_instances(InstanceIds=[instance_id]),
         lambda: aws.create_snapshots(InstanceSpecification={"InstanceId": instance_id}),
-    ):
+    ]
+    for call in too_late:
         with pytest.raises(ClientError) as failure:
             call()
         assert code_of(failure) == "InvalidInstanceID.NotFound"
@@ -911,6 +939,17 @@ def test_a_volume_attaches_once_in_its_zone_and_detaches_by_its_own_id(aws: Any)
         assert code_of(failure) == code
     aws.detach_volume(VolumeId=here)
     assert aws.describe_volumes(VolumeIds=[here])["Volumes"][0]["State"] == "available"
+
+
+def test_a_copy_is_a_snapshot_like_others(box: Box, aws: Any, complete: str) -> None:
+    """API_CopySnapshot; moto's own, which takes no time."""
+    copy = aws.copy_snapshot(SourceRegion=REGION, SourceSnapshotId=complete)["SnapshotId"]
+    [shown] = described(aws, copy)
+    assert (shown["State"], shown["StartTime"]) == ("completed", box.clock.now())
+    assert {one["SnapshotId"] for one in described(aws, OwnerIds=["self"])} == {complete, copy}
+    with pytest.raises(ClientError) as failure:
+        aws.copy_snapshot(SourceRegion=REGION, SourceSnapshotId="snap-0123456789abcdef0")
+    assert code_of(failure) == "InvalidSnapshot.NotFound"
 
 
 # --- the past, the scale, the wire, the end ---------------------------------------------------
@@ -969,12 +1008,12 @@ def test_it_works_over_http_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_is_undone_when_the_stack_closes() -> None:
-    before = {name: vars(EC2Response).get(name) for name in vars(EC2Response)}
-    get_tags = TaggedEC2Resource.get_tags
+    patched = (EC2Response, EC2Backend, TaggedEC2Resource, Instance, Ami)
+    before = [dict(vars(owner)) for owner in patched]
     with ExitStack() as stack:
         traveller = stack.enter_context(time_machine.travel(TWO_O_CLOCK, tick=False))
         Box(stack, Clock(traveller))
         assert hasattr(EC2Response, "lock_snapshot")
-    assert {name: vars(EC2Response).get(name) for name in vars(EC2Response)} == before
+        assert [dict(vars(owner)) for owner in patched] != before
+    assert [dict(vars(owner)) for owner in patched] == before
     assert not hasattr(EC2Response, "lock_snapshot")
-    assert TaggedEC2Resource.get_tags is get_tags

@@ -481,6 +481,7 @@ OTHERS = [
         for operation in ("DescribeKey", "Decrypt", "GenerateDataKey")
         for key_id in ("1234", KEY)
     ),
+    Call("resourcegroupstaggingapi", "GetResources", {}, [("tag:GetResources", "*", {})]),
     Call("sts", "GetCallerIdentity", {}, []),
 ]
 

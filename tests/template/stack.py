@@ -1,4 +1,4 @@
-"""template.yaml as data: what a person wrote, and what CloudFormation is given for a set of parameters."""
+"""template.yaml as data: as it is written, and as CloudFormation gets it for some parameters."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

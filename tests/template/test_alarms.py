@@ -35,10 +35,10 @@ def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(stack: Stack) -> 
     [
         ("BackupsOverdue", "Maximum", 600, True),
         ("RunsOverdue", "Maximum", 600, False),
-        ("RunsStuck", "Maximum", 300, False),
+        ("RunsStuck", "Sum", 24 * 3600, False),
         ("RecoveryPointsFailed", "Sum", 24 * 3600, False),
         ("RemovalHalted", "Sum", 24 * 3600, False),
-        ("PolicyRefused", "Sum", 24 * 3600, False),
+        ("PolicyRefused", "Sum", 3600, False),
     ],
 )
 def test_what_must_be_zero_is_watched_for_this_stack_alone(
@@ -72,5 +72,5 @@ def test_alarms_that_take_silence_for_trouble_wait_for_the_first_sweep(stack: St
 
 def test_what_happens_once_keeps_its_alarm_for_a_day(stack: Stack) -> None:
     """One datapoint in the last 24 hours is enough; "OK" five minutes later would be a lie."""
-    for metric in ("RecoveryPointsFailed", "RemovalHalted", "PolicyRefused"):
+    for metric in ("RunsStuck", "RecoveryPointsFailed", "RemovalHalted"):
         assert stack.properties(f"{metric}Alarm")["DatapointsToAlarm"] == 1

@@ -1,4 +1,4 @@
-"""What every function must have, whatever it does. A new one is checked by being in the template."""
+"""What every function must have; a new one is checked by being in the template."""
 
 import re
 from itertools import pairwise

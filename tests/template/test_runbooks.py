@@ -11,13 +11,16 @@ import shlex
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 from botocore.session import get_session
+from pydantic import TypeAdapter
 
 from tests.template.stack import RUNBOOKS, Stack
+from watchkeeper import triggers
 
 PAGES = sorted(RUNBOOKS.glob("*.md"))
 LINES_OF_A_SCREEN = 50
@@ -91,6 +94,19 @@ def test_commands_are_such_as_the_aws_cli_takes(page: Path) -> None:
         assert_understood(operation_model(service, operation), options)
 
 
+@every_page
+def test_events_to_invoke_a_function_with_are_such_as_it_understands(page: Path) -> None:
+    for service, operation, options in commands(page.read_text(encoding="utf-8")):
+        if (service, operation) == ("lambda", "invoke"):
+            (function,), (event,) = options["--function-name"], options["--payload"][:1]
+            accepted: dict[str, TypeAdapter[Any]] = {
+                "TakeBackups": triggers.take_backups,
+                "ExpireBackups": triggers.expire_backups,
+                "SweepRuns": triggers.sweep_runs,
+            }
+            assert triggers.parse(accepted[function], json.loads(event))
+
+
 def commands(text: str) -> Iterator[tuple[str, str, dict[str, list[str]]]]:
     """Service, operation and options of each `aws` command, those inside `$(…)` too."""
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
@@ -101,7 +117,7 @@ def commands(text: str) -> Iterator[tuple[str, str, dict[str, list[str]]]]:
             yield parsed(inner)
         script = re.sub(r"\$\(aws [^)]*\)", "inner", script)
         for command in re.findall(
-            r"(?:^|\{ )(aws (?:'[^']*'|\"[^\"]*\"|[^'\"\n;])*)", script, re.M
+            r"(?:^|\{ )(aws (?:'[^']*'|\"[^\"]*\"|[^'\"\n;])*)", script, re.MULTILINE
         ):
             yield parsed(command)
 

@@ -1,4 +1,4 @@
-"""What keeps state and evidence, and the topics that carry messages: encrypted, private, hard to lose."""
+"""State, evidence, topics and queues: encrypted, private, hard to lose."""
 
 import pytest
 

@@ -53,7 +53,7 @@ def test_a_policy_needs_only_a_plan_and_takes_the_defaults_for_the_rest() -> Non
     assert (plan.zone, plan.floor.count, plan.description) == ("UTC", 3, "")
     assert plan.rpo == Duration(hours=26)
     assert plan.keep == Keep(daily=14)
-    assert (policy.removal.cap, policy.removal.failed_after) == (1000, Duration(days=7))
+    assert (policy.removal.cap, policy.removal.failed_after) == (1000, Duration(days=1))
 
 
 def test_every_field_can_be_written() -> None:

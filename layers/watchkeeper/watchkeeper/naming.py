@@ -1,13 +1,14 @@
 """Every stored name: keys, tags and ids. Built and parsed here only.
 
-Stored names are an interface: records written by an older version must stay readable, so names are added, never changed.
+Stored names are an interface: records written by an older version must stay readable, so names are
+added, never changed.
 """
 
 import hashlib
 import re
 from datetime import UTC, datetime
 
-# ── Times in keys and ids ────────────────────────────────────────────────────────────────────────────────────────────
+# ── Times in keys and ids ─────────────────────────────────────────────────────────────────────────
 
 
 def minute(at: datetime) -> str:
@@ -20,19 +21,23 @@ def parse_minute(text: str) -> datetime:
 
 
 def instant(at: datetime) -> str:
-    """`at` in UTC to the millisecond at a fixed width, so that text order is time order. AWS reports milliseconds."""
+    """`at` in UTC to the millisecond at a fixed width, so that text order is time order. AWS
+    reports milliseconds.
+    """
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_instant(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
-# ── Ids ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Ids ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def short_id(text: str) -> str:
-    """16 hex digits for names that AWS limits in length; 64 bits keep a million runs apart with odds of 1 in 10^7."""
+    """16 hex digits for names that AWS limits in length; 64 bits keep a million runs apart with
+    odds of 1 in 10^7.
+    """
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -48,6 +53,10 @@ def by_hand_id(capability: str, request_id: str) -> str:
     return f"{capability}#by-hand#{request_id}"
 
 
+def is_by_hand(run_id: str) -> bool:
+    return run_id.split("#")[1:2] == ["by-hand"]
+
+
 def rebuild_id(request_id: str) -> str:
     return f"backup#rebuild#{request_id}"
 
@@ -61,16 +70,20 @@ def expiry_id(occurrence: datetime) -> str:
 
 
 def capability_of(run_id: str) -> str:
-    """The first word of a run's id: which function moves it, and which key prefix its role may write."""
+    """The first word of a run's id: which function moves it, and which key prefix its role may
+    write.
+    """
     return run_id.split("#", 1)[0]
 
 
 def point_id(run_id: str, source: str, double: str = "") -> str:
-    """A recovery point's id: one per run and source; `double` is the snapshot id of an unwanted second one."""
+    """A recovery point's id: one per run and source; `double` is the snapshot id of an unwanted
+    second one.
+    """
     return short_id(f"{run_id}|{source}|{double}" if double else f"{run_id}|{source}")
 
 
-# ── Table keys ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Table keys ────────────────────────────────────────────────────────────────────────────────────
 
 RUN_SK = "RUN"
 TARGETS_SK = "TARGETS"
@@ -122,7 +135,7 @@ def receipt_key(consumer: str, event_id: str) -> dict[str, str]:
     return {"pk": f"SEEN#{consumer}#{event_id}", "sk": "RECEIPT"}
 
 
-# ── Tags ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Tags ──────────────────────────────────────────────────────────────────────────────────────────
 
 TAG_STACK = "watchkeeper:stack"
 TAG_RUN = "watchkeeper:run"
@@ -134,11 +147,9 @@ TAG_WORDS = "watchkeeper:words"
 TAG_LEGAL_HOLD = "watchkeeper:legal-hold"
 
 
-# ── ARNs ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── ARNs ──────────────────────────────────────────────────────────────────────────────────────────
 
-_EC2_ARN = re.compile(
-    r"arn:(?P<partition>[^:]+):ec2:(?P<region>[^:]*):(?P<account>\d*):(?P<type>[a-z-]+)/(?P<id>[\w-]+)"
-)
+_EC2_ARN = re.compile(r"arn:[^:]+:ec2:[^:]*:\d*:(?P<type>[a-z-]+)/(?P<id>[\w-]+)")
 
 
 def volume_arn(place: "tuple[str, str, str]", volume_id: str) -> str:
@@ -153,7 +164,9 @@ def instance_arn(place: "tuple[str, str, str]", instance_id: str) -> str:
 
 
 def ec2_id(arn: str) -> str:
-    """The bare id (`vol-…`, `i-…`, `snap-…`) in either ARN form that EC2 uses; a bare id is returned as it is."""
+    """The bare id (`vol-…`, `i-…`, `snap-…`) in either ARN form that EC2 uses; a bare id is
+    returned as it is.
+    """
     return arn.rsplit("/", 1)[-1]
 
 

@@ -1,6 +1,7 @@
 """Every event that a function accepts: one union per function, parsed at the door.
 
-Whatever the trigger, it means the same: look at what is due, and advance it. What differs is only which run is named.
+Whatever the trigger, it means the same: look at what is due, and advance it. What differs is only
+which run is named.
 """
 
 import json
@@ -38,7 +39,7 @@ class _FromAws(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
-# ── From EventBridge Scheduler ───────────────────────────────────────────────────────────────────────────────────────
+# ── From EventBridge Scheduler ────────────────────────────────────────────────────────────────────
 
 
 class Tick(_Trigger):
@@ -48,7 +49,7 @@ class Tick(_Trigger):
     scheduled_at: AwareDatetime
 
 
-# ── From NewsTopic ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── From NewsTopic ────────────────────────────────────────────────────────────────────────────────
 
 
 def _news_of(message: Any) -> Any:
@@ -73,7 +74,7 @@ class Wake(_FromAws):
         return list(dict.fromkeys(record.sns.message.run for record in self.records))
 
 
-# ── From EBS, by EventBridge: best effort, so they only make things sooner ───────────────────────────────────────────
+# ── From EBS, by EventBridge: best effort, so they only make things sooner ────────────────────────
 
 
 class _SnapshotNotified(_FromAws):
@@ -100,7 +101,7 @@ class SnapshotEvent(_FromAws):
         return [naming.ec2_id(part.snapshot_id) for part in parts]
 
 
-# ── By hand ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── By hand ───────────────────────────────────────────────────────────────────────────────────────
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Names the run: the same request twice is one run."""
@@ -121,7 +122,9 @@ class BackUpNow(_Trigger):
     resources: list[ResourceArn] = Field(default=[], max_length=50)
     """At most as many as fit beside a run's facts; empty means all that have chosen the plan."""
     tags: list[Word] = Field(default=[], max_length=4)
-    """Words on the points that the `tags` rule of a plan's retention can keep by, e.g. `before-migration`."""
+    """Words on the points that the `tags` rule of a plan's retention can keep by, e.g.
+    `before-migration`.
+    """
 
 
 class Rebuild(_Trigger):
@@ -139,7 +142,7 @@ class RemoveNow(_Trigger):
     dry_run: bool = False
 
 
-# ── Per function ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Per function ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _kind_of(event: Any) -> str:
@@ -179,7 +182,9 @@ Accepted = TypeVar("Accepted")
 
 
 def parse(accepted: TypeAdapter[Accepted], event: Any) -> Accepted:
-    """The event as what it is. Raises BadTrigger, which sends the event to the dead-letter queue: nothing is lost."""
+    """The event as what it is. Raises BadTrigger, which sends the event to the dead-letter queue:
+    nothing is lost.
+    """
     try:
         return accepted.validate_python(event)
     except (ValidationError, json.JSONDecodeError) as error:
@@ -195,4 +200,7 @@ def _explained(error: Exception, event: Any) -> str:
             :5
         ]  # the first few tell which event was meant
     ]
-    return f"event not accepted: {'; '.join(problems)}; see events/ for one example of each. It began {quoted(str(event))}"
+    found = "; ".join(problems)
+    return (
+        f"event not accepted: {found}. It began {quoted(str(event))}; see events/"
+    )

@@ -8,10 +8,11 @@ from botocore.config import Config
 
 PATIENT = Config(
     connect_timeout=5,  # inside a Region a connection that takes longer is lost
-    read_timeout=30,  # half of botocore's default: no call of ours is slow, and a step must end before its deadline
+    read_timeout=30,  # half of botocore's default: no call of ours is slow
     retries={"mode": "standard", "total_max_attempts": 3},
 )
-# Creating a snapshot has no client token: botocore's own retry after a lost answer would make a second one.
+# Creating a snapshot has no client token: botocore's own retry after a lost answer would make a
+# second one.
 ONCE = Config(
     connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 1}
 )

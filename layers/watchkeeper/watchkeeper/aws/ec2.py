@@ -20,6 +20,11 @@ SNAPSHOT_PAGE = 1000
 """The most that DescribeSnapshots gives a page."""
 LIVING = frozenset({"pending", "running", "stopping", "stopped"})
 """Instance states with volumes worth a snapshot; a terminated instance stays visible for an hour."""
+STATEFUL = [
+    "rds", "dynamodb", "s3:bucket", "elasticfilesystem", "fsx", "elasticache", "redshift", "es", "kafka",
+]  # fmt: skip
+"""Services whose resources hold data that somebody may ask a plan to protect. EC2 is not among them: it answers for itself,
+and a fleet's volumes would come back here a hundred a page."""
 OTHERS = {
     "aws:backup:source-resource": "AWS Backup",
     "aws:dlm:lifecycle-policy-id": "Data Lifecycle Manager",
@@ -121,7 +126,9 @@ class TaggedResources:
     @needs("tag:GetResources")
     def with_tag(self, key: str) -> dict[str, Tags]:
         """Per ARN, the tags."""
-        pages = self.client.get_paginator("get_resources").paginate(TagFilters=[{"Key": key}])
+        pages = self.client.get_paginator("get_resources").paginate(
+            TagFilters=[{"Key": key}], ResourceTypeFilters=STATEFUL, ResourcesPerPage=100
+        )
         with translated("tag:GetResources"):
             return {
                 found["ResourceARN"]: _tags(found)

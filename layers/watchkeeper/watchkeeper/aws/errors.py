@@ -1,4 +1,4 @@
-"""What AWS can answer instead of what we asked for, reduced to the few things that change what we do next.
+"""What AWS can answer instead of what we asked for: the few things that change what we do next.
 
     AwsError
     ├── NotThere      it does not exist (any more, or not yet: Describe lags behind Create)
@@ -21,7 +21,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 
 class AwsError(Exception):
-    """`call` is the API call that was answered (`ec2:CreateSnapshot`), `code` AWS's word for why."""
+    """`call` is the API call that was answered (`ec2:CreateSnapshot`), `code` AWS's word."""
 
     def __init__(self, call: str, code: str, message: str) -> None:
         super().__init__(f"{call} answered {code}: {message}")
@@ -59,50 +59,63 @@ class OverQuota(Refused): ...
 
 
 THROTTLES = frozenset({
-    "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException",
-    "ProvisionedThroughputExceededException", "SlowDown", "PriorRequestNotComplete", "TransactionInProgressException",
-    # EBS allows one snapshot per volume in 15 s, and a limited number of snapshots in progress: both pass.
-    "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded",
+    "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException",
+    "TooManyRequestsException", "ProvisionedThroughputExceededException", "SlowDown",
+    "PriorRequestNotComplete", "TransactionInProgressException",
+    # EBS takes one snapshot per volume in 15 s.
+    "SnapshotCreationPerVolumeRateExceeded",
 })  # fmt: skip
 DENIALS = frozenset({
-    "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException",
-    "KMSAccessDenied", "KMSAccessDeniedException", "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException",
+    "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError",
+    "AuthorizationErrorException", "KMSAccessDenied", "KMSAccessDeniedException",
+    "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException",
 })  # fmt: skip
-QUOTAS = frozenset(
-    {
-        "SnapshotLimitExceeded",
-        "ResourceLimitExceeded",
-        "LimitExceededException",
-        "ServiceQuotaExceededException",
-    }
-)
+QUOTAS = frozenset({
+    "SnapshotLimitExceeded", "ResourceLimitExceeded", "LimitExceededException",
+    "ServiceQuotaExceededException",
+    # Five unfinished snapshots of one volume, and failed ones count until they are deleted: waiting
+    # for that would hold up every other volume.
+    "ConcurrentSnapshotLimitExceeded",
+})  # fmt: skip
 TAKEN = frozenset({"ConditionalCheckFailedException"})
-# DynamoDB answers a transaction that lost a race with one code and a reason per item.
+BY_CODE: tuple[tuple[frozenset[str], type[AwsError]], ...] = (
+    (THROTTLES, Throttled),
+    (DENIALS, Denied),
+    (QUOTAS, OverQuota),
+    (TAKEN, AlreadyThere),
+)
+BY_ENDING: tuple[tuple[tuple[str, ...], type[AwsError]], ...] = (
+    (("AlreadyExists", "AlreadyExistsFault"), AlreadyThere),
+    (("NotFound", "NotFoundFault", "NotFoundException", "NoSuchKey"), NotThere),
+)
 CANCELLED = "TransactionCanceledException"
+"""DynamoDB answers a transaction that was not done with this code and a reason per item."""
+SERVER_FAULT = 500
+"""HTTP: from here on it is the server's fault, and what it has done is unknown."""
 
 
 def _class_of(code: str, status: int, reasons: frozenset[str]) -> type[AwsError]:
     if code == CANCELLED:
-        # A conflict with another transaction is a race, a throttle passes; anything else is our condition failing.
-        if "ConditionalCheckFailed" in reasons:
-            return AlreadyThere
-        return Throttled if reasons & {"TransactionConflict", "ThrottlingError"} else Refused
-    if code in THROTTLES:
-        return Throttled
-    if code in DENIALS:
-        return Denied
-    if code in QUOTAS:
-        return OverQuota
-    if code in TAKEN or code.endswith(("AlreadyExists", "AlreadyExistsFault")):
+        return _class_of_cancelled(reasons)
+    for codes, kind in BY_CODE:
+        if code in codes:
+            return kind
+    for endings, kind in BY_ENDING:
+        if code.endswith(endings):
+            return kind
+    return Unclear if status >= SERVER_FAULT else Refused
+
+
+def _class_of_cancelled(reasons: frozenset[str]) -> type[AwsError]:
+    """A condition of ours that failed comes first; a conflict with another transaction passes."""
+    if "ConditionalCheckFailed" in reasons:
         return AlreadyThere
-    if code.endswith(("NotFound", "NotFoundFault", "NotFoundException")) or code == "NoSuchKey":
-        return NotThere
-    return Unclear if status >= 500 else Refused  # noqa: PLR2004 (HTTP: 5xx is the server's fault)
+    return Throttled if reasons & {"TransactionConflict", "ThrottlingError"} else Refused
 
 
 @contextmanager
 def translated(call: str) -> Iterator[None]:
-    """Raise one of this module's errors in place of botocore's. `call` names the API call in them."""
+    """Raise one of this module's errors in place of botocore's; `call` names the API call."""
     try:
         yield
     except ClientError as error:

@@ -1,4 +1,6 @@
-"""Which IAM actions a method needs: declared beside the call, compared with template.yaml by a test."""
+"""Which IAM actions a method needs: declared beside the call, compared with template.yaml by a
+test.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -7,7 +9,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def needs(*actions: str) -> Callable[[Method], Method]:
-    """Declare the IAM actions that the decorated method's API calls are checked for, dependent ones included."""
+    """Declare the IAM actions that the decorated method's API calls are checked for, dependent ones
+    included.
+    """
 
     def declare(method: Method) -> Method:
         method.__iam_actions__ = frozenset(actions)  # type: ignore[attr-defined]

@@ -14,13 +14,15 @@ from watchkeeper.runs.record import Lease, Run, Stale, Stop
 
 IS_NEW = "attribute_not_exists(pk)"
 IS_UNFINISHED_AND_FREE = (
-    "attribute_exists(due) AND (attribute_not_exists(lease_until) OR lease_until < :now)"
+    "attribute_exists(due) "
+    # Our own token: botocore repeats a request whose answer was lost.
+    "AND (attribute_not_exists(lease_until) OR lease_until < :now OR lease_token = :token)"
 )
 NOBODY_ELSE_MOVED_IT = "version = :version"
 
 
 class RunTable(Table):
-    """The engine's RunStore, kept in DynamoDB. A role may write only the runs of its own capability."""
+    """The engine's RunStore, in DynamoDB. A role may write only the runs of its own capability."""
 
     @needs("dynamodb:GetItem")
     def find(self, run_id: str) -> Run | None:
@@ -36,10 +38,11 @@ class RunTable(Table):
     def start(
         self, run: Run, *also: Mapping[str, Any], receipt: Mapping[str, str] | None = None
     ) -> bool:
-        """Store a new run; False if it was started before. `also` are items of it that go with it, all or none.
+        """Store a new run; False if it was started before.
 
-        `receipt` is the key under which a consumer notes the news that made it start this run: the same news again,
-        or the run again, changes nothing.
+        `also` are items of it that go with it, all or none. `receipt` is the key under which a
+        consumer notes the news that made it start this run: the same news again, or the run again,
+        changes nothing.
         """
         items = [to_item(replace(run, version=1)), *also, *([receipt] if receipt else [])]
         try:
@@ -66,8 +69,11 @@ class RunTable(Table):
     @needs("dynamodb:UpdateItem")
     def lease(self, run_id: str, lease: Lease, now: datetime) -> Run | None:
         values = {
-            ":token": lease.token, ":until": naming.instant(lease.until), ":now": naming.instant(now), ":one": 1,
-        }  # fmt: skip
+            ":token": lease.token,
+            ":until": naming.instant(lease.until),
+            ":now": naming.instant(now),
+            ":one": 1,
+        }
         try:
             item = self.update(
                 naming.run_key(run_id),
@@ -98,11 +104,9 @@ class RunTable(Table):
     @needs("dynamodb:GetItem")
     def stop(self) -> Stop | None:
         item = self.get(naming.STOP_KEY)
-        return (
-            Stop(why=item.get("why", "no reason given"), by=item.get("by", "an operator"))
-            if item
-            else None
-        )
+        if item is None:
+            return None
+        return Stop(why=item.get("why", "no reason given"), by=item.get("by", "an operator"))
 
 
 class DueTable(Table):
@@ -120,7 +124,7 @@ class DueTable(Table):
             yield naming.run_id_of(item["pk"]), naming.parse_instant(item["wake_at"])
 
 
-# ── Stored form ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Stored form ───────────────────────────────────────────────────────────────────────────────────
 
 _TIMES = ("entered_at", "wake_at", "unclear_since", "paged_at", "halted_at")
 _PLAIN = ("step", "waits_for", "failure", "finished", "attempts", "setbacks", "version", "schema")
@@ -150,7 +154,7 @@ def to_item(run: Run) -> Item:
     if not run.is_over:
         item["due"] = naming.due_key(run.capability)
     if run.lease:
-        # While somebody is at it, it is due when the lease ends: so a killed invocation is found again.
+        # While somebody is at it, it is due when the lease ends: one that is killed is found again.
         until = naming.instant(run.lease.until)
         item |= {"lease_token": run.lease.token, "lease_until": until, "wake_at": until}
     return item

@@ -22,7 +22,9 @@ class State(StrEnum):
     FAILED = "failed"
     """It cannot be restored from; `why` says why. Never counts."""
     DOUBLE = "double"
-    """A second one of the same run and source, made in the corner where EC2's answer was lost. Never counts."""
+    """A second one of the same run and source, made in the corner where EC2's answer was lost.
+    Never counts.
+    """
     REMOVING = "removing"
     """Its deletion has been decided and may have been asked for."""
     REMOVED = "removed"
@@ -77,7 +79,7 @@ class RecoveryPoint:
     """Fields that a newer version wrote; they survive our saving."""
 
 
-# ── What there is, and what a plan makes of it ───────────────────────────────────────────────────────────────────────
+# ── What there is, and what a plan makes of it ────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,9 @@ class Coverage:
     completed: int
     failed: int
     oldest: datetime | None
-    """The created_at of the newest recovery point of the worst-off target; None while one has none at all."""
+    """The created_at of the newest recovery point of the worst-off target; None while one has none
+    at all.
+    """
     findings: tuple[Finding, ...] = ()
     unprotected: int = 0
     """Findings that are gaps, all of them, also those that did not fit into `findings`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from watchkeeper import naming
 from watchkeeper.backups.ec2 import Blockers
 from watchkeeper.backups.model import RecoveryPoint, Snapshot, State
 from watchkeeper.backups.retention import Point, plan_retention
@@ -13,9 +14,13 @@ from watchkeeper.backups.rules import Found, newest_completed
 from watchkeeper.policy import BackupsPolicy
 
 SETTLED = timedelta(days=2)
-"""A snapshot that no record names after two days belongs to no running night: a night ends within 30 hours."""
+"""A snapshot that no record names after two days belongs to no running night: a night ends within
+30 hours.
+"""
 VISIBLE = timedelta(hours=1)
-"""Describe shows a snapshot within minutes of its creation; after an hour, one that is not shown is not there."""
+"""Describe shows a snapshot within minutes of its creation; after an hour, one that is not shown is
+not there.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,11 @@ class Decision:
 
 @dataclass(frozen=True)
 class RemovalPlan:
-    kept: Sequence[Decision]
-    removed: Sequence[Decision]
-    blocked: Sequence[Decision]
+    kept: Sequence[Decision] = ()
+    removed: Sequence[Decision] = ()
+    blocked: Sequence[Decision] = ()
     """Retention would remove them, and something forbids it."""
-    set_aside: Sequence[Decision]
+    set_aside: Sequence[Decision] = ()
     """Those that do not count: failed, doubles, being removed."""
 
 
@@ -43,55 +48,58 @@ def plan_removal(
 ) -> RemovalPlan:
     """Apply retention to each source and tier by itself.
 
-    The plan that took a source's newest recovery point says what stays, also after the source is gone. If the policy has
-    that plan no more, everything stays: no rule says what may go.
+    The plan whose night took a source's newest recovery point says what stays, also after the
+    source is gone; one taken by hand decides nothing, or a slip would put a long history under a
+    short plan. If the policy has that plan no more, everything stays: no rule says what may go.
     """
     groups: dict[tuple[str, str], list[RecoveryPoint]] = defaultdict(list)
     for point in points:
         groups[point.resource, point.place.tier].append(point)
-    kept: list[Decision] = []
-    removed: list[Decision] = []
-    blocked: list[Decision] = []
-    aside: list[Decision] = []
+    plans = []
     for _, group in sorted(groups.items()):
-        name = max(group, key=lambda point: point.created_at).plan
-        counted = [point for point in group if point.state is State.COMPLETED]
-        _set_aside(group, policy, blockers, now, removed, blocked, aside)
-        if name not in policy.plans:
-            kept += [
-                Decision(point, f"the policy has no plan {name!r}: no rule says what may go")
-                for point in counted
-            ]
-        else:
-            _retain(counted, name, policy, blockers, now, kept, removed, blocked)
-    return RemovalPlan(kept, removed, blocked, aside)
+        plans.append(_retain(group, policy, blockers, now))
+        plans.append(_clear_away(group, policy, blockers, now))
+    return RemovalPlan(
+        kept=[one for plan in plans for one in plan.kept],
+        removed=[one for plan in plans for one in plan.removed],
+        blocked=[one for plan in plans for one in plan.blocked],
+        set_aside=[one for plan in plans for one in plan.set_aside],
+    )
 
 
 def _retain(
-    counted: Sequence[RecoveryPoint], name: str, policy: BackupsPolicy, blockers: Blockers, now: datetime,
-    kept: list[Decision], removed: list[Decision], blocked: list[Decision],
-) -> None:  # fmt: skip
+    group: Sequence[RecoveryPoint], policy: BackupsPolicy, blockers: Blockers, now: datetime
+) -> RemovalPlan:
+    """What the rules of its plan make of a source's completed recovery points."""
+    scheduled = [point for point in group if not naming.is_by_hand(point.run)]
+    name = max(scheduled or group, key=lambda point: point.created_at).plan
+    counted = {point.id: point for point in group if point.state is State.COMPLETED}
+    if name not in policy.plans:
+        why = f"the policy has no plan {name!r}: no rule says what may go"
+        return RemovalPlan([Decision(point, why) for point in counted.values()])
     plan = policy.plans[name]
-    by_id = {point.id: point for point in counted}
-    candidates = [
-        Point(
-            id=point.id, created_at=point.created_at, tags=point.tags, blockers=blockers.of(point)
-        )
-        for point in counted
-    ]
     retention = plan_retention(
-        candidates, plan.keep, zone=ZoneInfo(plan.zone), floor=plan.floor, now=now
+        [
+            Point(one.id, one.created_at, tags=one.tags, blockers=blockers.of(one))
+            for one in counted.values()
+        ],
+        plan.keep,
+        zone=ZoneInfo(plan.zone),
+        floor=plan.floor,
+        now=now,
     )
-    kept += [Decision(by_id[one.point.id], one.why, one.rules) for one in retention.kept]
-    removed += [Decision(by_id[one.point.id], one.why) for one in retention.removed]
-    blocked += [Decision(by_id[one.point.id], one.why) for one in retention.blocked]
+    return RemovalPlan(
+        kept=[Decision(counted[one.point.id], one.why, one.rules) for one in retention.kept],
+        removed=[Decision(counted[one.point.id], one.why) for one in retention.removed],
+        blocked=[Decision(counted[one.point.id], one.why) for one in retention.blocked],
+    )
 
 
-def _set_aside(
-    group: Sequence[RecoveryPoint], policy: BackupsPolicy, blockers: Blockers, now: datetime,
-    removed: list[Decision], blocked: list[Decision], aside: list[Decision],
-) -> None:  # fmt: skip
-    """Failed ones and doubles never count; they go once nobody will want to look at them any more."""
+def _clear_away(
+    group: Sequence[RecoveryPoint], policy: BackupsPolicy, blockers: Blockers, now: datetime
+) -> RemovalPlan:
+    """Failed ones and doubles never count; they go once nobody will want to look at them."""
+    removed, blocked, aside = [], [], []
     oldest_shown = policy.removal.failed_after.before(now)
     for point in group:
         if point.state in (State.COMPLETED, State.REMOVED):
@@ -100,16 +108,16 @@ def _set_aside(
         if point.state is State.REMOVING:
             removed.append(Decision(point, point.why))
         elif point.state is State.FAILED and point.created_at > oldest_shown:
-            aside.append(
-                Decision(point, f"{what}; it stays {policy.removal.failed_after} for a look")
-            )
+            stays = policy.removal.failed_after
+            aside.append(Decision(point, f"{what}; it stays {stays} for a look"))
         elif forbidden := blockers.of(point):
             blocked.append(Decision(point, f"{what}, but {'; '.join(forbidden)}"))
         else:
             removed.append(Decision(point, f"{what}; nothing is lost with it"))
+    return RemovalPlan(removed=removed, blocked=blocked, set_aside=aside)
 
 
-# ── Catalogue and account, compared ──────────────────────────────────────────────────────────────────────────────────
+# ── Catalogue and account, compared ───────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -118,9 +126,13 @@ class Reconciled:
 
     points: Sequence[RecoveryPoint]
     adopted: Sequence[RecoveryPoint]
-    """Ours, shown by the account, and in no record: a double that came to light late, or a record that was lost."""
+    """Ours, shown by the account, and in no record: a double that came to light late, or a record
+    that was lost.
+    """
     lost: Sequence[RecoveryPoint]
-    """Recorded as completed, and not there any more: somebody else removed them, so they must not count."""
+    """Recorded as completed, and not there any more: somebody else removed them, so they must not
+    count.
+    """
 
 
 def reconcile(

@@ -28,13 +28,17 @@ from watchkeeper.quoting import quoted
 from watchkeeper.schedules import Schedule, occurrences
 
 SHARD = 400
-"""Targets in one shard: EC2 lets an account create about five snapshots a second, so a shard takes 80 s of a function's
-600, and its targets fit into one item. More shards mean more polling calls per recovery point."""
+"""Targets in one shard: EC2 lets an account create about five snapshots a second, so a shard takes
+80 s of a function's 600, and its targets fit into one item. More shards mean more polling calls per
+recovery point.
+"""
 START_GRACE = timedelta(minutes=45)
-"""A night that has not started three ticks after its time is overdue: one may be lost, one more may be late."""
+"""A night that has not started three ticks after its time is overdue: one may be lost, one more may
+be late.
+"""
 
 
-# ── Which nights are due ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── Which nights are due ──────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class DueNight:
     plan: str
     occurrence: datetime
     missed: int = 0
-    """Earlier occurrences that nobody started; the past cannot be backed up any more, so only the last one runs."""
+    """Earlier occurrences that nobody started; the past cannot be backed up any more, so only the
+    last one runs.
+    """
 
 
 def due_nights(
@@ -50,7 +56,8 @@ def due_nights(
 ) -> list[DueNight]:
     """The nights to start: per plan the last occurrence not yet started, if any.
 
-    `since` is when the policy came into force: nobody is owed what it would have asked for before that.
+    `since` is when the policy came into force: nobody is owed what it would have asked for before
+    that.
     """
     nights = []
     for name, plan in policy.plans.items():
@@ -61,7 +68,9 @@ def due_nights(
 
 
 LOOK_BACK = timedelta(days=31)
-"""A stack that slept longer starts as if it had been new: counting a year of missed nights helps nobody."""
+"""A stack that slept longer starts as if it had been new: counting a year of missed nights helps
+nobody.
+"""
 
 
 def due_occurrences(
@@ -72,7 +81,7 @@ def due_occurrences(
     return occurrences(when, after, now) if after < now else []
 
 
-# ── What a night takes ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── What a night takes ────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -98,8 +107,8 @@ class Choice:
 def choose(inventory: Inventory, policy: BackupsPolicy) -> Choice:
     """Who is backed up by which plan, and who by none, with reasons.
 
-    An instance takes all its volumes along as one crash-consistent set. A volume is taken by itself if its own tag names
-    another plan than its instance's, or if its instance is in no plan.
+    An instance takes all its volumes along as one crash-consistent set. A volume is taken by itself
+    if its own tag names another plan than its instance's, or if its instance is in no plan.
     """
     chosen: dict[str, list[Target]] = defaultdict(list)
     findings: list[Finding] = []
@@ -153,7 +162,8 @@ def _never_tagged(resource: Resource, policy: BackupsPolicy, keepers: str) -> Fi
         return Finding(resource.arn, resource.name, Gap.ELSEWHERE, keepers)
     near = get_close_matches(policy.choose_by, resource.tags, n=1, cutoff=0.8)
     meant = f" (is its tag {quoted(near[0])} a slip?)" if near else ""
-    why = f"the {resource.type} has no tag {policy.choose_by}{meant}; set it to a plan or to {OPTED_OUT!r}"
+    remedy = f"set it to a plan or to {OPTED_OUT!r}"
+    why = f"the {resource.type} has no tag {policy.choose_by}{meant}; {remedy}"
     return Finding(resource.arn, resource.name, Gap.NEVER_TAGGED, why)
 
 
@@ -164,7 +174,8 @@ def _keepers(volumes: Iterable[str], elsewhere: Mapping[str, Elsewhere]) -> str:
     if not known or len(known) < len(kept):
         return ""
     services = " and ".join(sorted({one.by for one in known}))
-    return f"{services} took its newest snapshot at {min(one.newest for one in known):%Y-%m-%d %H:%M} UTC"
+    newest = min(one.newest for one in known)
+    return f"{services} took its newest snapshot at {newest:%Y-%m-%d %H:%M} UTC"
 
 
 def _instance_target(
@@ -204,7 +215,7 @@ def _unsupported(others: Mapping[str, Mapping[str, str]], policy: BackupsPolicy)
             if service != "s3"
             else "s3 bucket"
         )
-        why = f"it asks for plan {quoted(value)}, but no plan can protect a resource of kind {kind} yet"
+        why = f"it asks for plan {quoted(value)}, but no plan can protect the kind {kind} yet"
         findings.append(Finding(arn, tags.get("Name", ""), Gap.UNSUPPORTED, why))
     return findings
 
@@ -213,10 +224,12 @@ def in_shards(targets: Sequence[Target], size: int = SHARD) -> list[Sequence[Tar
     return [targets[start : start + size] for start in range(0, len(targets), size)]
 
 
-# ── What snapshots amount to ─────────────────────────────────────────────────────────────────────────────────────────
+# ── What snapshots amount to ──────────────────────────────────────────────────────────────────────
 
 PENDING = frozenset({"pending", "recovering", "recoverable"})
-"""Snapshot states that are not an end; `recoverable` is a snapshot in the Recycle Bin, which a person can bring back."""
+"""Snapshot states that are not an end; `recoverable` is a snapshot in the Recycle Bin, which a
+person can bring back.
+"""
 
 
 @dataclass(frozen=True)
@@ -229,10 +242,12 @@ class Found:
 
 
 def found_by_source(snapshots: Iterable[Snapshot], place: Place) -> dict[tuple[str, str], Found]:
-    """Per (run, source), what our snapshots amount to: told by their tags alone, so the catalogue can be rebuilt.
+    """Per (run, source), what our snapshots amount to: told by their tags alone, so the catalogue
+    can be rebuilt.
 
-    One run takes one recovery point of a source. Where EC2's answer was lost there may be two: the k-th oldest snapshot
-    of each volume make the k-th set, the oldest set is the recovery point, the others are doubles.
+    One run takes one recovery point of a source. Where EC2's answer was lost there may be two: the
+    k-th oldest snapshot of each volume make the k-th set, the oldest set is the recovery point, the
+    others are doubles.
     """
     groups: dict[tuple[str, str], list[Snapshot]] = defaultdict(list)
     for snapshot in snapshots:
@@ -303,8 +318,8 @@ def unusable(
 ) -> RecoveryPoint:
     """The record of a recovery point that does not exist, so that its absence has a reason."""
     return RecoveryPoint(
-        resource=target.arn, id=naming.point_id(run, target.arn), kind=target.kind, created_at=at, run=run,
-        plan=plan, place=place, state=State.FAILED, why=why,
+        resource=target.arn, id=naming.point_id(run, target.arn), kind=target.kind, created_at=at,
+        run=run, plan=plan, place=place, state=State.FAILED, why=why,
     )  # fmt: skip
 
 
@@ -320,7 +335,7 @@ def given_up(run: str, found: Sequence[Snapshot], place: Place, why: str) -> Rec
     )
 
 
-# ── How plans stand ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── How plans stand ───────────────────────────────────────────────────────────────────────────────
 
 
 def newest_completed(points: Iterable[RecoveryPoint]) -> dict[str, RecoveryPoint]:
@@ -344,7 +359,9 @@ def cover(
     occurrence: datetime,
     now: datetime,
 ) -> Coverage:
-    """How `plan` stands after a night that took `taken` (ARNs): who misses its RPO, who has nothing, who has no plan."""
+    """How `plan` stands after a night that took `taken` (ARNs): who misses its RPO, who has
+    nothing, who has no plan.
+    """
     targets = choice.targets.get(plan, ())
     night = set(taken)
     objective = policy.plans[plan].rpo.approximate() if plan in policy.plans else None
@@ -361,7 +378,8 @@ def cover(
             findings.append(Finding(target.arn, target.name, Gap.NO_RECOVERY_POINT, why, plan))
         elif objective is not None and now - point.created_at > objective:
             age = _hours(now - point.created_at)
-            why = f"the newest is {age} old (of {point.created_at:%Y-%m-%d %H:%M} UTC), the objective is {_hours(objective)}"
+            taken_at = f"{point.created_at:%Y-%m-%d %H:%M} UTC"
+            why = f"the newest ({taken_at}) is {age} old, the objective is {_hours(objective)}"
             findings.append(Finding(target.arn, target.name, Gap.RPO_MISSED, why, plan))
     gaps = [finding for finding in (*findings, *choice.findings) if finding.gap not in ACCEPTED]
     owed = [newest.get(target.arn) for target in targets if target.arn in night]
@@ -393,7 +411,7 @@ class Overdue:
 def overdue(
     policy: BackupsPolicy, standings: Mapping[str, Standing], since: datetime, now: datetime
 ) -> list[Overdue]:
-    """Plans that did not do what they promise. Silence is a failure, and not knowing is not fine."""
+    """Plans that did not do as they promise. Silence is a failure, not knowing is not fine."""
     late = []
     for name, plan in policy.plans.items():
         stands = standings.get(name, Standing())

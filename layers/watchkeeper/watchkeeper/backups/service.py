@@ -12,6 +12,7 @@ from watchkeeper.aws.ec2 import Fleet, SnapshotRemover, Snapshots, SnapshotTaker
 from watchkeeper.aws.parameters import Parameters
 from watchkeeper.aws.removals import RemovalTable
 from watchkeeper.aws.runs import RunTable
+from watchkeeper.aws.table import Item
 from watchkeeper.aws.topics import Topics
 from watchkeeper.backups import expiry, steps
 from watchkeeper.backups.ec2 import Ec2Points, Ec2Sources
@@ -83,23 +84,32 @@ class TakeBackups:
                 return [run.id]
 
     def _start_due(self, now: datetime) -> list[str]:
-        """Runs for the nights that have come; for a policy that was refused, a run that tells people."""
+        """Runs for the nights that have come; for a policy that was refused, a run that tells
+        people.
+        """
         policy, since, refused = self._read_policy(now)
         standings = self.coverage.standings(CAPABILITY)
         started = {plan: at for plan, stands in standings.items() if (at := stands.started)}
         meant = [refused] if refused else []
         for night in due_nights(policy, started, since, now):
             run = new_run(
-                naming.night_id(night.plan, night.occurrence), NIGHT, now, workflow="night", plan=night.plan,
-                occurrence=naming.minute(night.occurrence), missed=str(night.missed),
-            )  # fmt: skip
+                naming.night_id(night.plan, night.occurrence),
+                NIGHT,
+                now,
+                workflow="night",
+                plan=night.plan,
+                occurrence=naming.minute(night.occurrence),
+                missed=str(night.missed),
+            )
             self.runs.start(run)
             self.coverage.started(CAPABILITY, night.plan, night.occurrence)
             meant.append(run.id)
         return meant
 
     def _read_policy(self, now: datetime) -> tuple[BackupsPolicy, datetime, str]:
-        """The policy in force, since when there has been one, and the run that tells of a refused one, if any."""
+        """The policy in force, since when there has been one, and the run that tells of a refused
+        one, if any.
+        """
         text = self.parameters.text(CAPABILITY)
         good = self.policies.last_good(CAPABILITY)
         decision = decide_policy(text, good.get("text") if good else None)
@@ -111,12 +121,16 @@ class TakeBackups:
                 telemetry.logger.info("policy accepted", extra={"why": decision.why})
                 self.policies.accept(CAPABILITY, text, digest, since)
             return decision.policy, since, ""
-        run = Run(naming.refused_policy_id(policy_digest(text or "")), (), None, now, now)
+        run_id = naming.refused_policy_id(policy_digest(text or ""))
         told = PolicyRefused.about(
-            run, at=now, parameter=f"{self.parameters.prefix}/{CAPABILITY}", problems=str(decision.refused), in_force=decision.why,
-        )  # fmt: skip
-        self.runs.start(news_run(run.id, told, now))
-        return decision.policy, since, run.id
+            news_run(run_id, now),
+            at=now,
+            parameter=f"{self.parameters.prefix}/{CAPABILITY}",
+            problems=str(decision.refused),
+            in_force=decision.why,
+        )
+        self.runs.start(news_run(run_id, now, told))
+        return decision.policy, since, run_id
 
     def _policy_in_force(self) -> BackupsPolicy:
         good = self.policies.last_good(CAPABILITY)
@@ -177,23 +191,26 @@ class ExpireBackups:
         return dict(advance_all(self._meant(trigger, clock()), engine))
 
     def _meant(self, trigger: Tick | Wake | RemoveNow, now: datetime) -> list[str]:
+        if isinstance(trigger, Wake):
+            return trigger.run_ids
+        run_id = self._asked_for(trigger, now)
+        if run_id is None:
+            return []
+        self.runs.start(new_run(run_id, EXPIRY, now))
+        return [run_id]
+
+    def _asked_for(self, trigger: Tick | RemoveNow, now: datetime) -> str | None:
         match trigger:
-            case Wake():
-                return trigger.run_ids
             case RemoveNow():
-                run = new_run(naming.by_hand_id("expire", trigger.request_id), EXPIRY, now)
+                return naming.by_hand_id("expire", trigger.request_id)
             case Tick():
                 good = self.policies.last_good(CAPABILITY)
-                policy = _in_force_or_none(self.policies)
-                if good is None or policy is None:
-                    return []  # there is nothing to expire before the first night
+                if good is None:
+                    return None  # there is nothing to expire before the first night
+                removal = _policy_of(good).removal
                 since = naming.parse_instant(good["since"])
-                passed = due_occurrences(policy.removal.when, now - CATCH_UP, since, now)
-                if not passed:
-                    return []
-                run = new_run(naming.expiry_id(passed[-1]), EXPIRY, now)
-        self.runs.start(run)
-        return [run.id]
+                passed = due_occurrences(removal.when, now - CATCH_UP, since, now)
+                return naming.expiry_id(passed[-1]) if passed else None
 
     def _dry_run(self, now: datetime) -> dict[str, Any]:
         policy = _in_force_or_none(self.policies)
@@ -261,4 +278,8 @@ def _place(settings: Settings) -> Place:
 
 def _in_force_or_none(policies: PolicyTable) -> BackupsPolicy | None:
     good = policies.last_good(CAPABILITY)
-    return decide_policy(good.get("text"), None).policy if good else None
+    return _policy_of(good) if good else None
+
+
+def _policy_of(good: Item) -> BackupsPolicy:
+    return decide_policy(good.get("text"), None).policy

@@ -63,10 +63,12 @@ class RemovalHalted(News):
 
     def text(self) -> str:
         return (
-            f"Retention would remove {self.planned} recovery points in one run; the policy's cap is {self.cap}. "
+            f"Retention would remove {self.planned} recovery points in one run; "
+            f"the policy's cap is {self.cap}. "
             f"Nothing was removed.\n\n"
-            f"Either the policy was changed by mistake, or much has come of age at once. Look at the plan first:\n"
-            f'    invoke ExpireBackups with {{"trigger": "by-hand", "request_id": "look", "dry_run": true}}\n'
+            "Either the policy was changed by mistake, or much has come of age at once. "
+            "Look at the plan first: invoke ExpireBackups with\n"
+            '    {"trigger": "by-hand", "request_id": "look", "dry_run": true}\n'
             f"If it is right, raise removal.cap in the policy; the next run will do it.\n\n"
             f"Runbook: docs/runbooks/removal-halted.md\n{where_to_look(self.run)}"
         )

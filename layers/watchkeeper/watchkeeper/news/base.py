@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from watchkeeper.runs.record import Run, Told
 
 LIMIT = 8 * 1024
-"""Bytes of a message as JSON. SNS takes 256 KiB; a key and a version need little, and eight run in one record's outbox."""
+"""Bytes of a message as JSON. SNS takes 256 KiB; a key and a version need little, and eight run in
+one record's outbox.
+"""
 SENTENCE = 1_000
 """Characters of one explanation in a message; the record holds the whole."""
 LINES = 20
@@ -57,7 +59,7 @@ class News(BaseModel):
         size = len(self.model_dump_json())
         if size > LIMIT:
             raise ValueError(
-                f"{type(self).__name__} of {self.run} takes {size} bytes; a message is at most {LIMIT}"
+                f"{type(self).__name__} of {self.run} takes {size} bytes; the limit is {LIMIT}"
             )
         return told
 
@@ -79,7 +81,7 @@ class News(BaseModel):
 
 
 def shortened(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Long sentences cut and long lists ended with a count, so that no message outgrows the limit."""
+    """Long sentences cut, long lists ended with a count: no message outgrows the limit."""
 
     def short(value: Any) -> Any:
         if isinstance(value, str) and len(value) > SENTENCE:
@@ -93,8 +95,10 @@ def shortened(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 LINE = 240
-"""Characters of one line of a list; twenty of them leave a third of the message to everything else."""
+"""Characters of one line of a list; twenty of them leave a third of the message to everything else.
+"""
 
 
 def where_to_look(run: str) -> str:
-    return f"Record: pk = {naming.run_key(run)['pk']} in the table; its STEP# items tell what was done when."
+    pk = naming.run_key(run)["pk"]
+    return f"Record: pk = {pk} in the table; its STEP# items tell what was done when."

@@ -15,5 +15,7 @@ EVERY: Mapping[str, type[News]] = {
 
 
 def read_news(told: Mapping[str, Any]) -> News:
-    """The message as its class; a type that only a newer version knows is read as plain News and passed on."""
+    """The message as its class; a type that only a newer version knows is read as plain News and
+    passed on.
+    """
     return EVERY.get(str(told.get("type")), News).read(told)

@@ -6,7 +6,9 @@ from watchkeeper.news.base import News, where_to_look
 
 
 class RunDue(News):
-    """A run wants to be looked at. A plain wake-up: it needs no receipt, because the lease makes repeats harmless."""
+    """A run wants to be looked at. A plain wake-up: it needs no receipt, because the lease makes
+    repeats harmless.
+    """
 
 
 class StepFailed(News):
@@ -27,7 +29,11 @@ class RunFailed(News):
         return f"Failed: {self.run}"
 
     def text(self) -> str:
-        return f"{self.run} has failed.\n\nWhy: {self.why}\n\nIts clean-up is done; nothing more happens to it by itself.\n{where_to_look(self.run)}"
+        return (
+            f"{self.run} has failed.\n\nWhy: {self.why}\n\n"
+            "Its clean-up is done; nothing more happens to it by itself.\n"
+            f"{where_to_look(self.run)}"
+        )
 
     def measures(self) -> dict[str, float]:
         return {"RunsFailed": 1}
@@ -46,7 +52,8 @@ class StepOverdue(News):
     def text(self) -> str:
         return (
             f"The step {self.step} of {self.run} is overdue.\n\nWhy: {self.why}\n\n"
-            f"It is tried again and again, at least every six hours, and you are told daily until it succeeds.\n"
+            "It is tried again and again, at least every six hours, "
+            "and you are told daily until it succeeds.\n"
             f"{where_to_look(self.run)}"
         )
 
@@ -64,7 +71,8 @@ class RunStuck(News):
     def text(self) -> str:
         return (
             f"{self.run} is stuck at {self.step or 'its end'}.\n\nWhy: {self.why}\n\n"
-            f"What to do: docs/runbooks/runs-stuck.md. You are told daily until it moves.\n{where_to_look(self.run)}"
+            "Runbook: docs/runbooks/runs-stuck.md. You are told daily until it moves.\n"
+            f"{where_to_look(self.run)}"
         )
 
     def measures(self) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 The order of things inside `advance` is what survives being killed anywhere:
 
-    lease (counts the attempt) → ensure the step → save state and its news in one write → … → send news → release
+    lease (counts the attempt) → ensure the step → save state and its news in one write → …
+    → send news → release
 
-Cut off before the save, the step is asked again and knows that an attempt went unreported. Cut off after it, the news
-is still in the record, and the due index still holds it. Steps come before news, so that neither a topic that refuses
-nor a verifier that crashes keeps a teardown from running.
+Cut off before the save, the step is asked again and knows that an attempt went unreported. Cut off
+after it, the news is still in the record, and the due index still holds it. Steps come before news,
+so that neither a topic that refuses nor a verifier that crashes keeps a teardown from running.
 """
 
 import secrets
@@ -15,9 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from watchkeeper import telemetry
+from watchkeeper import naming, telemetry
 from watchkeeper.aws.clock import Clock
-from watchkeeper.aws.errors import AwsError, Busy, Unclear
+from watchkeeper.aws.errors import Busy, Unclear
 from watchkeeper.news.runs import RunFailed, RunStuck, StepFailed, StepOverdue
 from watchkeeper.runs.record import (
     Done,
@@ -34,17 +35,23 @@ from watchkeeper.runs.record import (
 )
 
 LEASE_MARGIN = timedelta(seconds=60)
-"""A lease ends this long after its function's timeout: clocks of two machines differ by seconds, and sixty are plenty."""
+"""A lease ends this long after its function's timeout: clocks of two machines differ by seconds,
+and sixty are plenty.
+"""
 LAST_START = timedelta(seconds=30)
-"""No step is begun this close to the function's deadline; one API call with its retries fits into it."""
+"""No step is begun this close to the function's deadline; one API call with its retries fits."""
 MAX_ATTEMPTS = 5
-"""So many attempts cut off in a row are no accident: Lambda itself retries an event twice, so two events' worth."""
+"""So many attempts cut off in a row are no accident: Lambda itself makes three of one event."""
 LONGEST_BACKOFF = timedelta(hours=6)
-"""A clean-up that keeps failing is tried four times a day: soon after whoever was paged has mended its cause."""
+"""A clean-up that keeps failing is tried four times a day: soon after its cause has been mended."""
 PAGE_AGAIN = timedelta(days=1)
 """Told once, people are told again a day later, not every five minutes."""
 NEWS_RETRY = timedelta(minutes=1)
-"""News that could not be sent is tried again by the next sweep."""
+"""News that a busy topic did not take is tried again by the next sweep."""
+REFUSED_NEWS_RETRY = timedelta(minutes=15)
+"""News that cannot be sent as things are lands in the dead-letter queue each time it is tried:
+four times an hour is enough to be noticed.
+"""
 BUSY_RETRY = timedelta(minutes=1)
 """EC2's request buckets refill within seconds; the next sweep is early enough."""
 HALT_POLL = timedelta(minutes=5)
@@ -57,7 +64,7 @@ Publish = Callable[[Told], None]
 
 @dataclass(frozen=True)
 class Engine:
-    """What moving runs takes; made once per invocation, because the deadline is the invocation's."""
+    """What moving runs takes; made for each invocation, because the deadline is its own."""
 
     runs: RunStore
     workflow: Workflow
@@ -69,12 +76,12 @@ class Engine:
     """When Lambda will end this invocation."""
 
 
-# ── Deciding ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Deciding ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def next_run(steps: Sequence[Step], run: Run, report: Report, now: datetime) -> Run:
-    """What the record becomes after a report. Pure. Every report ends the count of cut-off attempts."""
-    step = _step(steps, run)
+    """What the record becomes after a report. Pure. Every report ends the count of attempts."""
+    step = next(step for step in steps if step.name == run.step)
     run = replace(
         run, facts={**run.facts, **report.facts}, unsent=(*run.unsent, *report.news), attempts=0
     )
@@ -82,14 +89,11 @@ def next_run(steps: Sequence[Step], run: Run, report: Report, now: datetime) -> 
         case Done():
             return _enter_next(steps, run, now)
         case Waiting(on, until) if step.always or now <= run.entered_at + step.within:
-            wake_at = until or now + step.poll
-            return _paged_if_late(
-                step, replace(run, waits_for=on, wake_at=wake_at, setbacks=0), now
-            )
+            waiting = replace(run, waits_for=on, wake_at=until or now + step.poll, setbacks=0)
+            return _paged_if_late(step, waiting, now)
         case Waiting(on):
-            return _fail(
-                steps, step, run, f"{step.name} waited more than {step.within} for {on}", now
-            )
+            why = f"{step.name} waited more than {step.within} for {on}"
+            return _fail(steps, step, run, why, now)
         case Failed(why) if step.always:
             return _set_back(step, run, why, now)
         case Failed(why):
@@ -100,13 +104,16 @@ def _enter_next(steps: Sequence[Step], run: Run, now: datetime) -> Run:
     """Past the current step: to the next one that runs, or to the end."""
     known = {step.name: step for step in steps}
     rest = run.steps[run.steps.index(run.step or "") + 1 :]
-    # After a failure only clean-up follows. A name that this version does not know may be clean-up: stop there.
+    # After a failure only clean-up follows. A name that this version does not know may be clean-up:
+    # stop there.
     following = next(
         (n for n in rest if not run.failure or n not in known or known[n].always), None
     )
     entered = replace(
         run, step=following, entered_at=now, wake_at=now, finished=run.finished + 1, waits_for="",
-        unclear_since=None, setbacks=0, paged_at=None, halted_at=None,
+        setbacks=0, paged_at=None, halted_at=None,
+        # What a failed step may have made without our knowing is for clean-up to look for.
+        unclear_since=run.unclear_since if run.failure else None,
     )  # fmt: skip
     if following is None and run.failure:
         return _tell(entered, RunFailed.about(entered, why=run.failure, at=now))
@@ -115,32 +122,45 @@ def _enter_next(steps: Sequence[Step], run: Run, now: datetime) -> Run:
 
 def _fail(steps: Sequence[Step], step: Step, run: Run, why: str, now: datetime) -> Run:
     failed = replace(run, failure=run.failure or why)
-    return _enter_next(
-        steps, _tell(failed, StepFailed.about(run, step=step.name, why=why, at=now)), now
-    )
+    told = StepFailed.about(run, step=step.name, why=why, at=now)
+    return _enter_next(steps, _tell(failed, told), now)
 
 
 def _set_back(step: Step, run: Run, why: str, now: datetime) -> Run:
-    """An `always` step failed: it stays, backs off, and people hear of it at once and then daily."""
-    backoff = min(step.poll * 2 ** min(run.setbacks, 8), LONGEST_BACKOFF)
+    """An `always` step failed: it stays and backs off; people hear of it at once, then daily."""
     again = replace(
         run,
         waits_for=f"another attempt, after: {why}",
-        wake_at=now + backoff,
+        wake_at=now + _backoff(step.poll, run.setbacks),
         setbacks=run.setbacks + 1,
     )
-    return _paged(again, StepOverdue.about(run, step=step.name, why=why, at=now), now)
+    return _paged(again, StepOverdue, step.name, why, now)
 
 
 def _paged_if_late(step: Step, run: Run, now: datetime) -> Run:
     if now <= run.entered_at + step.within:
         return run
     why = f"has waited more than {step.within} for {run.waits_for}"
-    return _paged(run, StepOverdue.about(run, step=step.name, why=why, at=now), now)
+    return _paged(run, StepOverdue, step.name, why, now)
 
 
-def _paged(run: Run, told: Told, now: datetime) -> Run:
-    return _tell(replace(run, paged_at=now), told) if _page_due(run, now) else run
+def _stuck(run: Run, why: str, now: datetime) -> Run:
+    """A run that cannot be moved as it is: kept, paged about daily, looked at ever more rarely."""
+    stuck = replace(
+        run,
+        waits_for=f"a person: {why}",
+        wake_at=now + _backoff(timedelta(minutes=5), run.setbacks),
+        setbacks=run.setbacks + 1,
+    )
+    return _paged(stuck, RunStuck, run.step or "", why, now)
+
+
+def _paged(run: Run, kind: type[StepOverdue | RunStuck], step: str, why: str, now: datetime) -> Run:
+    """Told now and then daily; each day's page is news of its own, with an id of its own."""
+    if not _page_due(run, now):
+        return run
+    told = kind.about(run, of=naming.minute(now), step=step, why=why, at=now)
+    return _tell(replace(run, paged_at=now), told)
 
 
 def _page_due(run: Run, now: datetime) -> bool:
@@ -151,74 +171,77 @@ def _tell(run: Run, told: Told) -> Run:
     return replace(run, unsent=(*run.unsent, told))
 
 
-def _step(steps: Sequence[Step], run: Run) -> Step:
-    return next(step for step in steps if step.name == run.step)
+def _backoff(first: timedelta, times: int) -> timedelta:
+    """Twice as long each time, up to the longest; two minutes take eight doublings to get there."""
+    return min(first * (1 << min(times, 8)), LONGEST_BACKOFF)
 
 
-def _stuck(run: Run, why: str, now: datetime) -> Run:
-    """The record of a run that cannot be moved as it is: kept, paged about daily, looked at ever more rarely."""
-    backoff = min(timedelta(minutes=5) * 2 ** min(run.setbacks, 8), LONGEST_BACKOFF)
-    stuck = replace(
-        run, waits_for=f"a person: {why}", wake_at=now + backoff, setbacks=run.setbacks + 1
-    )
-    return _paged(stuck, RunStuck.about(run, step=run.step or "", why=why, at=now), now)
-
-
-# ── Acting ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Acting ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def advance(run_id: str, engine: Engine) -> Run | None:
-    """Move one run as far as it will go now; None if another invocation is at it. Safe to repeat, late or side by side.
+    """Move one run as far as it will go now; None if another invocation is at it, or it is over.
 
-    Raises whatever a step raises that is not AWS being busy: a programming error belongs in the dead-letter queue.
+    Safe to repeat, late or side by side. Raises what crashed (a programming error, a permission
+    that is missing: they belong in the dead-letter queue), but only after the news has been sent
+    and the lease given back.
     """
     lease = Lease(secrets.token_hex(8), engine.deadline + LEASE_MARGIN)
     run = engine.runs.lease(run_id, lease, engine.clock())
     if run is None:
-        telemetry.logger.info(
-            "run is held by another invocation, or does not exist", extra={"run": run_id}
-        )
+        telemetry.logger.info("run is over, unknown, or somebody's else", extra={"run": run_id})
         return None
-    if run.attempts > 1:  # an earlier attempt never reported: from now on its traces are looked for
+    if run.step and run.attempts > 1:  # an earlier attempt never reported: look for its traces
         run = replace(run, unclear_since=engine.clock())
+    crash = unsendable = None
     try:
-        return _release(_send(_move(run, engine), engine), engine)
+        run, crash = _move(run, engine)
+        run, unsendable = _send(run, engine)
+        run = _release(run, engine)
     except Stale:
         telemetry.logger.info("another invocation moved the run first", extra={"run": run_id})
-        return None
+        run = None
+    if error := crash or unsendable:
+        raise error
+    return run
 
 
-def _move(run: Run, engine: Engine) -> Run:
-    """Ensure step after step until the run waits, ends, or too little time is left."""
-    stop = engine.runs.stop() if run.step else None
-    in_flight = run.attempts
+def _move(run: Run, engine: Engine) -> tuple[Run, Exception | None]:
+    """Ensure step after step until the run waits, ends, crashes, or too little time is left."""
     while run.step is not None and engine.clock() + LAST_START < engine.deadline:
-        step = next((s for s in engine.workflow(run) if s.name == run.step), None)
-        if stop and not (step and step.always):
-            return _halted(run, stop, engine.clock())
-        if run.halted_at:
-            run = replace(
-                run, entered_at=run.entered_at + (engine.clock() - run.halted_at), halted_at=None
-            )
-        moved = _attempt(step, run, engine)
-        rests = moved.step is None or (moved.step == run.step and moved.wake_at > engine.clock())
-        history = _history(run, moved, engine.clock()) if moved.finished > run.finished else None
-        run = engine.runs.save(
-            replace(
-                moved,
-                attempts=0
-                if rests
-                else 1,  # what follows in this invocation is an attempt at what comes next
-                lease=None if rests and not moved.unsent else run.lease,
-            ),
-            history,
-        )
+        try:
+            run, rests = _ensure(run, engine)
+        except Stale:
+            raise
+        except Exception as crash:  # noqa: BLE001 (raised again, once the lease is given back)
+            telemetry.logger.exception("step crashed", extra={"run": run.id, "step": run.step})
+            # Lambda repeats the event after one and two minutes; then the sweep takes over.
+            wake_at = engine.clock() + _backoff(timedelta(minutes=2), run.attempts)
+            return replace(run, wake_at=wake_at), crash
         if rests:
-            return run
-        in_flight = 1
-    return replace(
-        run, attempts=max(in_flight - 1, 0)
-    )  # this invocation has begun nothing that it has not reported
+            return run, None
+    # This invocation has begun nothing that it has not reported.
+    return replace(run, attempts=max(run.attempts - 1, 0)), None
+
+
+def _ensure(run: Run, engine: Engine) -> tuple[Run, bool]:
+    """One attempt at the run's step, saved; and whether the run rests now."""
+    now = engine.clock()
+    steps = engine.workflow(run)
+    step = next((step for step in steps if step.name == run.step), None)
+    if not (step and step.always) and (stop := engine.runs.stop()):
+        return _halted(run, stop, now), True
+    if run.halted_at:
+        run = replace(run, entered_at=run.entered_at + (now - run.halted_at), halted_at=None)
+    moved = _attempt(steps, step, run, engine)
+    now = engine.clock()
+    rests = moved.step is None or (moved.step == run.step and moved.wake_at > now)
+    moved = replace(
+        moved,
+        attempts=0 if rests else 1,  # what follows is an attempt at what comes next
+        lease=None if rests and not moved.unsent else run.lease,
+    )
+    return engine.runs.save(moved, _history(step, run, moved, now)), rests
 
 
 def _halted(run: Run, stop: Stop, now: datetime) -> Run:
@@ -228,13 +251,17 @@ def _halted(run: Run, stop: Stop, now: datetime) -> Run:
     )
 
 
-def _attempt(step: Step | None, run: Run, engine: Engine) -> Run:
+def _attempt(steps: Sequence[Step], step: Step | None, run: Run, engine: Engine) -> Run:
     now = engine.clock()
-    if step is None:
-        return _stuck(run, f"step {run.step!r} is not known to this version", now)
-    steps = engine.workflow(run)
+    if step is None:  # until a version knows it, the time does not count against its limit
+        why = f"step {run.step!r} is not known to this version"
+        return _stuck(replace(run, halted_at=now), why, now)
+    if (
+        run.failure and not step.always
+    ):  # unknown when the run came to it, and no clean-up after all
+        return _enter_next(steps, run, now)
     if run.attempts > MAX_ATTEMPTS and (not step.always or _page_due(run, now)):
-        why = f"{MAX_ATTEMPTS} attempts at {step.name} were cut off (killed, timed out or crashed) without a report"
+        why = f"{MAX_ATTEMPTS} attempts at {step.name} never reported: killed, timed out or crashed"
         stuck = _stuck(run, why, now)
         # Clean-up is told of and then tried again; anything else gives way to it.
         return stuck if step.always else next_run(steps, stuck, Failed(why), now)
@@ -243,51 +270,48 @@ def _attempt(step: Step | None, run: Run, engine: Engine) -> Run:
     except Busy as busy:
         if isinstance(busy, Unclear):  # it may have happened: its traces are looked for
             run = replace(run, unclear_since=engine.clock())
-        report = Waiting(
-            f"{busy.service} to answer again ({busy.code})", until=engine.clock() + BUSY_RETRY
-        )
-    except Exception:
-        _release(_send(replace(run, wake_at=_after_crash(run, engine.clock())), engine), engine)
-        raise
+        why = f"{busy.service} to answer again ({busy.code})"
+        report = Waiting(why, until=engine.clock() + BUSY_RETRY)
     return next_run(steps, run, report, engine.clock())
 
 
-def _after_crash(run: Run, now: datetime) -> datetime:
-    """Lambda repeats a crashed event after one and two minutes; the sweep takes over at a growing distance."""
-    return now + min(timedelta(minutes=2) * 2 ** min(run.attempts, 8), LONGEST_BACKOFF)
-
-
-def _history(run: Run, moved: Run, now: datetime) -> Mapping[str, str]:
-    went = moved.failure if moved.failure and not run.failure else "done"
+def _history(step: Step | None, run: Run, moved: Run, now: datetime) -> Mapping[str, str] | None:
+    """The line of a step that has ended."""
+    if step is None or moved.finished == run.finished:
+        return None
+    skipped = run.failure and not step.always
+    failed_here = moved.failure if not run.failure else None
     return {
-        "step": run.step or "",
+        "step": step.name,
         "entered_at": run.entered_at.isoformat(),
         "left_at": now.isoformat(),
-        "went": went,
+        "went": "skipped" if skipped else failed_here or "done",
     }
 
 
-def _send(run: Run, engine: Engine) -> Run:
-    """Send what the record holds, in order; what AWS would not take stays for the next sweep."""
-    unsent = list(run.unsent)
-    while unsent:
+def _send(run: Run, engine: Engine) -> tuple[Run, Exception | None]:
+    """Send what the record holds. What cannot be sent stays in it, and holds up nothing behind it.
+
+    A busy topic is tried again quietly; anything else is returned, because somebody must mend it.
+    """
+    kept: list[Told] = []
+    crash = None
+    for number, told in enumerate(run.unsent):
         try:
-            engine.publish({**unsent[0], "version": run.version})
-        except AwsError as error:
-            telemetry.logger.warning(
-                "news could not be sent", extra={"run": run.id, "why": str(error)}
-            )
-            retry_at = engine.clock() + NEWS_RETRY
-            return replace(
-                run,
-                unsent=tuple(unsent),
-                wake_at=min(run.wake_at, retry_at) if run.step else retry_at,
-            )
-        unsent.pop(0)
-    return replace(run, unsent=())
+            engine.publish({**told, "version": run.version})
+        except Busy as busy:  # the rest would only wait for it too
+            telemetry.logger.warning("topic busy", extra={"run": run.id, "why": str(busy)})
+            kept += run.unsent[number:]
+            break
+        except Exception as error:  # noqa: BLE001 (raised again, once the lease is given back)
+            telemetry.logger.exception("news cannot be sent", extra={"run": run.id})
+            kept.append(told)
+            crash = error
+    if kept:
+        retry_at = engine.clock() + (REFUSED_NEWS_RETRY if crash else NEWS_RETRY)
+        run = replace(run, wake_at=min(run.wake_at, retry_at) if run.step else retry_at)
+    return replace(run, unsent=tuple(kept)), crash
 
 
 def _release(run: Run, engine: Engine) -> Run:
-    if run.lease is None:
-        return run
-    return engine.runs.save(replace(run, lease=None))
+    return engine.runs.save(replace(run, lease=None)) if run.lease else run

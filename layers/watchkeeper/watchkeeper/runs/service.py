@@ -1,4 +1,6 @@
-"""The sweep as a function: wakes what is due, counts what is overdue, and is itself missed when it stops."""
+"""The sweep as a function: wakes what is due, counts what is overdue, and is itself missed when it
+stops.
+"""
 
 from datetime import datetime
 
@@ -23,7 +25,9 @@ class SweepRuns:
         self.topics = Topics(settings.news_topic)
 
     def handle(self, now: datetime) -> dict[str, list[str]]:
-        """What was woken and what is overdue. Overdue is counted first: it must be told even if no wake-up can be sent."""
+        """What was woken and what is overdue. Overdue is counted first: it must be told even if no
+        wake-up can be sent.
+        """
         late = self._late_backups(now)
         telemetry.count("BackupsOverdue", len(late))
         swept = sweep(CAPABILITIES, self.due, self.topics.publish, now)
