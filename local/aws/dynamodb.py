@@ -13,7 +13,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.core.responses import ActionResult
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 
@@ -31,6 +31,10 @@ MOST_IN_A_BATCH_GET = 100
 TOKEN_LIFETIME = timedelta(minutes=10)
 
 
+# Types whose value is compared as it is stored: strings, bytes and truth values.
+UNCAST = frozenset({"S", "B", "BOOL"})
+
+
 class IdempotentParameterMismatch(JsonRESTError):
     """The same token came with another request."""
 
@@ -45,6 +49,7 @@ def install(cloud: Cloud) -> None:
     """Replace moto's transactions and check batches."""
     _install_transactions(cloud)
     _install_limits(cloud)
+    _install_faster_order(cloud)
 
 
 def _install_transactions(cloud: Cloud) -> None:
@@ -89,6 +94,29 @@ def _install_limits(cloud: Cloud) -> None:
 
     get_as_moto = replace(cloud.stack, DynamoHandler, "batch_get_item", batch_get)
     write_as_moto = replace(cloud.stack, DynamoHandler, "batch_write_item", batch_write)
+
+
+def _install_faster_order(cloud: Cloud) -> None:
+    """Order items as moto does, by plain strings where keys are strings.
+
+    Every query of moto puts the whole table in order: a third of a simulated week.
+    """
+
+    def cast_value(value: DynamoType) -> Any:
+        return value.value if value.type in UNCAST else cast_as_moto.fget(value)
+
+    def key(item: Item) -> tuple[Any, ...]:
+        range_key = (item.range_key.cast_value,) if item.range_key else ()
+        return (item.hash_key.cast_value, *range_key)
+
+    def all_items(table: Table) -> list[Item]:
+        found: list[Item] = []
+        for each in cast("Any", table.items).values():
+            found += each.values() if table.range_key_attr else [each]
+        return sorted(found, key=key)
+
+    cast_as_moto = replace(cloud.stack, DynamoType, "cast_value", property(cast_value))
+    replace(cloud.stack, Table, "all_items", all_items)
 
 
 def _transact(

@@ -65,7 +65,7 @@ def story(start: datetime) -> list[Happening]:
         ),
         Happening(
             on(1, 15, 40), "somebody",
-            f"shares Monday's recovery point of {SHARED} with another account", _share,
+            f"shares the latest recovery point of {SHARED} with another account", _share,
         ),
         Happening(
             on(2, 11, 20), "operator", "edits the policy in a hurry: gold's RPO becomes 8h, and daily, dayly",
@@ -132,7 +132,7 @@ def _by_hand(cloud: Cloud) -> None:
 
 
 def _lock(cloud: Cloud) -> None:
-    snapshot = _first_snapshot(cloud, naming.volume_arn(_place(cloud), volume_id(cloud, LOCKED)))
+    snapshot = _snapshots(cloud, naming.volume_arn(_place(cloud), volume_id(cloud, LOCKED)))[0]
     cloud.client("ec2").lock_snapshot(
         SnapshotId=snapshot, LockMode="governance", LockDuration=365
     )
@@ -140,16 +140,17 @@ def _lock(cloud: Cloud) -> None:
 
 def _share(cloud: Cloud) -> None:
     cloud.client("ec2").modify_snapshot_attribute(
-        SnapshotId=_first_snapshot(cloud, _instance_arn(cloud, SHARED)),
+        SnapshotId=_snapshots(cloud, _instance_arn(cloud, SHARED))[-1],
         Attribute="createVolumePermission",
         OperationType="add",
         UserIds=[AUDITOR_ACCOUNT],
     )
 
 
-def _first_snapshot(cloud: Cloud, resource: str) -> str:
-    catalogue = Catalogue(cloud.physical_id("Table"), cloud.stack_name)
-    return catalogue.of(resource)[0].parts[0].snapshot
+def _snapshots(cloud: Cloud, resource: str) -> list[str]:
+    """The first snapshot of each recovery point of a resource, oldest first."""
+    points = Catalogue(cloud.physical_id("Table"), cloud.stack_name).of(resource)
+    return [point.parts[0].snapshot for point in points if point.parts]
 
 
 def _instance_arn(cloud: Cloud, name: str) -> str:

@@ -67,12 +67,16 @@ class Catalogue(Table):
 
     @needs("dynamodb:PutItem")
     def change(self, point: RecoveryPoint, expected: State) -> bool:
-        """Store `point` if the catalogue still has it in `expected` and nobody holds it; False otherwise."""
-        # A held point may still be put back to what it was: only its removal is forbidden.
-        condition = "#state = :expected AND (attribute_not_exists(holds) OR size(holds) = :none)"
-        put = self.conditional_put(
-            self._item(point), condition, {":expected": expected.value, ":none": 0}
-        )
+        """Store `point` if the catalogue still has it in `expected`; False otherwise.
+
+        Nor is it stored if its holds have changed since it was read, and what is held is not
+        removed: a hold is never lost to a removal that was planned before it.
+        """
+        if point.state is State.REMOVING and point.holds:
+            return False
+        condition = "#state = :expected AND holds = :holds"
+        values = {":expected": expected.value, ":holds": list(point.holds)}
+        put = self.conditional_put(self._item(point), condition, values)
         put["Put"]["ExpressionAttributeNames"] = {"#state": "state"}
         try:
             self.write_together([put])

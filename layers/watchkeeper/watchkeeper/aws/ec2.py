@@ -18,6 +18,10 @@ PAGE = 500
 """DescribeVolumes gives at most 500 a page; the other calls used here take as many."""
 SNAPSHOT_PAGE = 1000
 """The most that DescribeSnapshots gives a page."""
+FILTER_VALUES = 200
+"""The most values that EC2 takes in one filter."""
+COPY = "vol-ffffffff"
+"""What a copied snapshot shows as its volume. Copies are their makers', whatever tags they carry."""
 LIVING = frozenset({"pending", "running", "stopping", "stopped"})
 """Instance states with volumes worth a snapshot; a terminated instance stays visible for an hour."""
 STATEFUL = [
@@ -191,6 +195,20 @@ class Snapshots(_Ec2):
         return self._described(Filters=[self._ours()])
 
     @needs("ec2:DescribeSnapshots")
+    def there(self, snapshot_ids: Iterable[str]) -> set[str]:
+        """Those of `snapshot_ids` that exist, whatever has become of their tags."""
+        ids = sorted(snapshot_ids)
+        return {
+            one.id
+            for start in range(0, len(ids), FILTER_VALUES)
+            for one in self._described(
+                Filters=[
+                    {"Name": "snapshot-id", "Values": ids[start : start + FILTER_VALUES]},
+                ]
+            )
+        }
+
+    @needs("ec2:DescribeSnapshots")
     def runs_of(self, snapshot_ids: Sequence[str]) -> set[str]:
         """The runs that made these snapshots; others' snapshots and those not shown yet have none."""
         try:
@@ -213,7 +231,7 @@ class Snapshots(_Ec2):
             found = self._pages(
                 "describe_snapshots", "Snapshots", SNAPSHOT_PAGE, OwnerIds=["self"], **arguments
             )
-        return [_snapshot(one) for one in found]
+        return [_snapshot(one) for one in found if one["VolumeId"] != COPY]
 
 
 class SnapshotRemover(_Ec2):
@@ -248,7 +266,7 @@ class SnapshotRemover(_Ec2):
         arguments = {"Owners": ["self"], "IncludeDisabled": True}
         images = self._pages("describe_images", "Images", PAGE, **arguments)
         return {
-            mapping["Ebs"]["SnapshotId"]: f"AMI {image['ImageId']} is made of it"
+            mapping["Ebs"]["SnapshotId"]: f"is what AMI {image['ImageId']} is made of"
             for image in images
             for mapping in image.get("BlockDeviceMappings", [])
             if mapping.get("Ebs", {}).get("SnapshotId")
@@ -265,7 +283,7 @@ class SnapshotRemover(_Ec2):
             grant.get("UserId") or f"group {grant['Group']}"
             for grant in answer["CreateVolumePermissions"]
         ]
-        return f"shared with {', '.join(granted)}" if granted else ""
+        return f"is shared with {', '.join(granted)}" if granted else ""
 
 
 # ── Shapes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -302,4 +320,4 @@ def _snapshot(found: Mapping[str, Any]) -> Snapshot:
 
 def _lock(lock: Mapping[str, Any]) -> str:
     until: datetime | None = lock.get("LockExpiresOn")
-    return f"locked ({lock['LockState']})" + (f" until {until:%Y-%m-%d}" if until else "")
+    return f"is locked ({lock['LockState']})" + (f" until {until:%Y-%m-%d}" if until else "")

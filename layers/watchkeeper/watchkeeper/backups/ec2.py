@@ -1,12 +1,25 @@
-"""EC2 instances and EBS volumes: what there is, how a recovery point of them is made, and what the account shows."""
+"""EC2 instances and EBS volumes: what there is, how a recovery point of them is made, and what the
+account shows.
+"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from watchkeeper import naming
-from watchkeeper.aws.ec2 import Fleet, SnapshotRemover, Snapshots, SnapshotTaker, TaggedResources
+from watchkeeper.aws.ec2 import (
+    OTHERS,
+    Fleet,
+    SnapshotRemover,
+    Snapshots,
+    SnapshotTaker,
+    TaggedResources,
+)
 from watchkeeper.backups.model import Kind, Place, RecoveryPoint, Snapshot, Target
 from watchkeeper.backups.rules import Found, Inventory, found_by_source
+from watchkeeper.quoting import quoted
+
+TAG_VALUE = 256
+"""The longest value that EC2 takes for a tag."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,10 @@ class Ec2Points:
     def all(self) -> list[Snapshot]:
         return self.snapshots.all()
 
+    def there(self, points: Iterable[RecoveryPoint]) -> set[str]:
+        """Ids of the snapshots of these points that exist, also if somebody took off their tags."""
+        return self.snapshots.there(part.snapshot for point in points for part in point.parts)
+
     def runs_of(self, snapshot_ids: list[str]) -> set[str]:
         return self.snapshots.runs_of(snapshot_ids)
 
@@ -62,9 +79,7 @@ def tags_of(run_id: str, plan: str, words: str, stack: str, target: Target) -> d
         naming.TAG_PLAN: plan,
         naming.TAG_SOURCE: target.arn,
         naming.TAG_POINT: naming.point_id(run_id, target.arn),
-        "Name": f"{target.name or naming.ec2_id(target.arn)} {plan}"[
-            :256
-        ],  # EC2's limit of a tag value
+        "Name": f"{target.name or naming.ec2_id(target.arn)} {plan}"[:TAG_VALUE],
     }
     return tags | {naming.TAG_WORDS: words} if words else tags
 
@@ -76,14 +91,12 @@ class Blockers:
     locked: Mapping[str, str]
     in_images: Mapping[str, str]
     held: Mapping[str, str]
-    """Per snapshot, what its legal-hold tag says."""
+    """Per snapshot, what its own tags forbid."""
 
     def of(self, point: RecoveryPoint) -> tuple[str, ...]:
         """Sentences; the parts of a set stand and fall together."""
         reasons = [
-            f"{part.snapshot} is {reason}"
-            if reasons is self.locked
-            else f"{part.snapshot}: {reason}"
+            f"{part.snapshot} {reason}"
             for part in point.parts
             for reasons in (self.locked, self.in_images, self.held)
             if (reason := reasons.get(part.snapshot))
@@ -91,13 +104,24 @@ class Blockers:
         return (*(f"held by {hold}" for hold in point.holds), *reasons)
 
 
-def blockers(remover: SnapshotRemover, ours: list[Snapshot]) -> Blockers:
+def blockers(remover: SnapshotRemover, ours: Iterable[Snapshot], there: Set[str]) -> Blockers:
+    """`there` are the catalogued snapshots that exist; those not among `ours` have lost our tag."""
+    tags = {one.id: one.tags for one in ours}
+    stripped = f"has lost its tag {naming.TAG_STACK}: only what carries it may be removed"
     return Blockers(
         locked=remover.locked(),
         in_images=remover.in_images(),
         held={
-            one.id: f"legal hold ({one.tags[naming.TAG_LEGAL_HOLD]})"
-            for one in ours
-            if naming.TAG_LEGAL_HOLD in one.tags
+            snapshot: reason
+            for snapshot in there | tags.keys()
+            if (reason := _forbidden(tags[snapshot]) if snapshot in tags else stripped)
         },
     )
+
+
+def _forbidden(tags: Mapping[str, str]) -> str:
+    """What a snapshot's own tags say against its removal; empty if nothing."""
+    if naming.TAG_LEGAL_HOLD in tags:
+        return f"is under legal hold ({quoted(tags[naming.TAG_LEGAL_HOLD])})"
+    keepers = [keeper for tag, keeper in OTHERS.items() if tag in tags]
+    return f"is managed by {keepers[0]}" if keepers else ""

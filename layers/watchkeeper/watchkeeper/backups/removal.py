@@ -1,14 +1,14 @@
 """Which recovery points go, which stay, and which cannot go: with a reason for each. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from watchkeeper import naming
 from watchkeeper.backups.ec2 import Blockers
-from watchkeeper.backups.model import RecoveryPoint, Snapshot, State
+from watchkeeper.backups.model import RecoveryPoint, State
 from watchkeeper.backups.retention import Point, plan_retention
 from watchkeeper.backups.rules import Found, newest_completed
 from watchkeeper.policy import BackupsPolicy
@@ -137,24 +137,20 @@ class Reconciled:
 
 def reconcile(
     listed: Iterable[RecoveryPoint],
-    shown: Sequence[Snapshot],
     found: Mapping[tuple[str, str], Found],
+    there: Set[str],
     now: datetime,
 ) -> Reconciled:
+    """`found` is what carries our tags; `there` are the snapshots that exist, tags or not."""
     catalogue = list(listed)
-    there = {snapshot.id for snapshot in shown}
     known = {part.snapshot for point in catalogue for part in point.parts}
     taken = {(point.run, point.resource) for point in catalogue if point.state is State.COMPLETED}
     adopted = [
-        replace(
-            point, state=State.DOUBLE, why="a second one of the same run, which came to light late"
-        )
-        if (point.run, point.resource) in taken
-        else point
+        late
         for one in found.values()
         for point in one.points
         if now - point.created_at > SETTLED
-        and not known.intersection(part.snapshot for part in point.parts)
+        and (late := _late(point, known, has_first=(point.run, point.resource) in taken))
     ]
     lost = [
         replace(point, state=State.FAILED, why=_lost(point, there))
@@ -168,14 +164,39 @@ def reconcile(
     return Reconciled([*standing, *adopted, *lost], adopted, lost)
 
 
-def _gone(point: RecoveryPoint, there: set[str]) -> list[str]:
+def _late(point: RecoveryPoint, known: Set[str], *, has_first: bool) -> RecoveryPoint | None:
+    """What to catalogue of a point that came to light late; None if all of it is in a record."""
+    unlisted = tuple(part for part in point.parts if part.snapshot not in known)
+    if not unlisted or (unlisted == point.parts and not has_first):
+        return point if unlisted else None
+    first = min(part.snapshot for part in unlisted)
+    return replace(
+        point,
+        id=naming.point_id(point.run, point.resource, first),  # the plain id is the first one's
+        state=State.DOUBLE,
+        parts=unlisted,
+        why="a second one of the same run, or a part of one, which came to light late",
+    )
+
+
+def _gone(point: RecoveryPoint, there: Set[str]) -> list[str]:
     return [part.snapshot for part in point.parts if part.snapshot not in there]
 
 
-def _lost(point: RecoveryPoint, there: set[str]) -> str:
+def _lost(point: RecoveryPoint, there: Set[str]) -> str:
     return f"{', '.join(_gone(point, there))} no longer exists: somebody else removed it"
 
 
-def last_good(points: Iterable[RecoveryPoint]) -> set[tuple[str, str]]:
-    """The newest completed recovery point of each resource: never removed, whatever a rule says."""
-    return {(resource, point.id) for resource, point in newest_completed(points).items()}
+def is_last_good(point: RecoveryPoint, history: Iterable[RecoveryPoint]) -> bool:
+    """The newest completed one of its resource is never removed, whatever a rule says."""
+    return newest_completed(history).get(point.resource) == point
+
+
+def stood(point: RecoveryPoint) -> State:
+    """What it was before its removal was begun: it becomes that again if it cannot go."""
+    if point.state is not State.REMOVING:
+        return point.state
+    if point.id != naming.point_id(point.run, point.resource):
+        return State.DOUBLE
+    # If a part has been lost meanwhile, the next expiry finds out.
+    return State.COMPLETED if point.completed_at else State.FAILED
