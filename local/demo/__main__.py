@@ -6,10 +6,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ MARKS = {
     "trouble": ("✘", "red"),
     "page": ("☎", "bold magenta"),
     "person": ("✎", "cyan"),
-    "chance": ("⚡", "yellow"),
+    "chance": ("↯", "yellow"),
     "removed": ("✂", "bright_black"),
 }
 LEGEND = {
@@ -84,7 +83,9 @@ def run_demo(page: Page, *, days: int, kept_in: Path) -> None:
         backups = backups_state.read_backups(cloud)
         # Each capability has its sections and answers here.
         for title, table in backups_view.sections(backups):
-            page.show(Text(), Rule(Text(title, style="bold"), align="left", style="bright_black"), table)
+            page.show(
+                Text(), Rule(Text(title, style="bold"), align="left", style="bright_black"), table
+            )
         page.show(_headline(cloud.clock.now(), backups_view.answers(backups)))
         _keep(cloud, kept_in)
     page.show(_closing(kept_in))
@@ -110,12 +111,16 @@ def _opening(days: int) -> Text:
 
 
 def _tell(page: Page, cloud: Cloud, days: int) -> None:
-    names = partial(backups_state.names_of, cloud)
-    timeline = Timeline(cloud, [backups_view.teller(names)])
+    timeline = Timeline(cloud, [backups_view.tell])
     with _progress(page, days) as moved:
         for day in pass_days(cloud, days, backups_story.story(START), moved):
-            page.show(Text(), Rule(Text(f"{day.begins:%A %d %B}", style="bold"), align="left", style="bright_black"))
-            page.show(_day(timeline.of(day), backups_view.named, names()))
+            page.show(
+                Text(),
+                Rule(
+                    Text(f"{day.begins:%A %d %B}", style="bold"), align="left", style="bright_black"
+                ),
+            )
+            page.show(_day(timeline.of(day), backups_state.names_of(cloud)))
 
 
 @contextmanager
@@ -134,14 +139,14 @@ def _progress(page: Page, days: int) -> Iterator[Callable[[datetime], None]]:
 
         def moved(now: datetime) -> None:
             passed = (now - START).total_seconds() / 3600
-            progress.update(task, completed=passed, description=f"{now:%a %d %b %H:%M}", refresh=True)
+            progress.update(
+                task, completed=passed, description=f"{now:%a %d %b %H:%M}", refresh=True
+            )
 
         yield moved
 
 
-def _day(
-    lines: Sequence[Line], named: Callable[[str, Any], str], names: dict[str, str]
-) -> Table:
+def _day(lines: Sequence[Line], names: Mapping[str, str]) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(width=12)
     table.add_column(width=1)
@@ -151,7 +156,8 @@ def _day(
         said = plain(line.says, "bold" if line.mark in ("page", "person", "chance") else "")
         table.add_row(Text(f" {line.moments}"), Text(sign, style=style), said)
         for each in line.below:
-            table.add_row("", "", plain(named(each, names), "bright_black"))
+            told = plain(backups_view.named(each, names), "bright_black")
+            table.add_row("", "", told)
     return table
 
 
@@ -171,10 +177,12 @@ def _headline(at: datetime, answers: Sequence[tuple[str, Text]]) -> Panel:
 def _closing(kept_in: Path) -> Table:
     shown = kept_in.relative_to(ROOT) if kept_in.is_relative_to(ROOT) else kept_in
     table = Table.grid(padding=(0, 2))
-    table.add_row(Text("\nLeft behind", style="bold"), plain(f"\nin {shown}/"))
+    table.add_row("", "")
+    table.add_row(Text("Left behind", style="bold"), plain(f"in {shown}/"))
     for name, what in LEFT.items():
         table.add_row(Text(f"  {name}", style="cyan"), what)
-    table.add_row(Text("\nTry next", style="bold"), "")
+    table.add_row("", "")
+    table.add_row(Text("Try next", style="bold"), "")
     for command, what in NEXT:
         table.add_row(Text(f"  {command}", style="cyan"), what)
     return table
@@ -191,7 +199,11 @@ LEFT = {
 def _keep(cloud: Cloud, folder: Path) -> None:
     """Write the state down: the same week leaves the same files."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = cloud.client("dynamodb").get_paginator("scan").paginate(TableName=cloud.physical_id("Table"))
+    pages = (
+        cloud.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=cloud.physical_id("Table"))
+    )
     items = [unpack(item) for page in pages for item in page["Items"]]
     items.sort(key=lambda item: (item["pk"], item["sk"]))
     _write_lines(folder / "state.jsonl", items)

@@ -27,7 +27,7 @@ class Fate:
 
     point: RecoveryPoint
     word: str
-    """`kept`, `refused` (to remove), `due` (to go with the next removal), `failed`, `removed`."""
+    """`kept`, `refused` (to remove), `expiring` (at the next removal), `failed`, `removed`."""
     why: str
     rules: tuple[str, ...] = ()
 
@@ -151,7 +151,7 @@ def _gaps(
 
 def _decided(dry_run: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, str, tuple[str, ...]]]:
     """Per resource and point, what a removal would do now."""
-    words = {"kept": "kept", "blocked": "refused", "removed": "due", "set_aside": "failed"}
+    words = {"kept": "kept", "blocked": "refused", "removed": "expiring", "set_aside": "failed"}
     return {
         (one["resource"], one["id"]): (word, one["why"], tuple(one["rules"]))
         for key, word in words.items()

@@ -54,7 +54,7 @@ def story(start: datetime) -> list[Happening]:
     return [
         Happening(
             on(0, 0), "operator",
-            "writes the policy: gold every 12 hours, silver every night, bronze on Sundays",
+            "writes the policy: gold twice a day, silver every night, bronze on Sundays",
             lambda cloud: _write(cloud, POLICY),
         ),
         Happening(
@@ -68,18 +68,18 @@ def story(start: datetime) -> list[Happening]:
             f"shares the latest recovery point of {SHARED} with another account", _share,
         ),
         Happening(
-            on(2, 11, 20), "operator", "edits the policy in a hurry: gold's RPO becomes 8h, and daily, dayly",
+            on(2, 11, 20), "operator", "edits the policy in a hurry: gold's daily becomes dayly",
             lambda cloud: _write(cloud, _edited_in_a_hurry()),
         ),
         Happening(
-            on(2, 23, 59), "chance", "will kill TakeBackups halfway through the next gold night", _kill_halfway
+            on(2, 23, 59), "chance", "", _kill_halfway  # told when it dies
         ),
         Happening(
             on(3, 9, 10), "operator", "reads the page and puts the policy right",
             lambda cloud: _write(cloud, POLICY),
         ),
         Happening(
-            on(4, 0), "chance", "drops every event of EC2 from here to midnight",
+            on(4, 0), "chance", "drops every event until midnight: only the sweep is left to notice",
             lambda cloud: cloud.mischief.trouble_events(drop=1.0),
         ),
         Happening(
@@ -87,7 +87,7 @@ def story(start: datetime) -> list[Happening]:
             f"asks for a recovery point of {BEFORE_MIGRATION} by hand: {MIGRATION}", _by_hand,
         ),
         Happening(
-            on(5, 0), "chance", "lets events through again",
+            on(5, 0), "chance", "delivers again",
             lambda cloud: cloud.mischief.trouble_events(),
         ),
     ]  # fmt: skip
@@ -105,9 +105,8 @@ def _write(cloud: Cloud, policy: Mapping[str, Any]) -> None:
 
 def _edited_in_a_hurry() -> Mapping[str, Any]:
     edited = deepcopy(dict(POLICY))
-    gold = edited["plans"]["gold"]
-    gold["rpo"] = "8h"
-    gold["keep"]["dayly"] = gold["keep"].pop("daily")
+    keep = edited["plans"]["gold"]["keep"]
+    keep["dayly"] = keep.pop("daily")
     return edited
 
 
@@ -133,9 +132,7 @@ def _by_hand(cloud: Cloud) -> None:
 
 def _lock(cloud: Cloud) -> None:
     snapshot = _snapshots(cloud, naming.volume_arn(_place(cloud), volume_id(cloud, LOCKED)))[0]
-    cloud.client("ec2").lock_snapshot(
-        SnapshotId=snapshot, LockMode="governance", LockDuration=365
-    )
+    cloud.client("ec2").lock_snapshot(SnapshotId=snapshot, LockMode="governance", LockDuration=365)
 
 
 def _share(cloud: Cloud) -> None:

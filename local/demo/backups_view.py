@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,60 +25,60 @@ PLANS = {"gold": "yellow", "silver": "white", "bronze": "dark_orange3"}
 FATES = {
     "kept": "green",
     "refused": "magenta",
-    "due": "cyan",
+    "expiring": "cyan",
     "removed": "bright_black",
     "failed": "red",
 }
 RESOURCE = re.compile(r"(?:arn:aws:ec2:[\w-]*:\d*:(?:instance|volume)/)?((?:i|vol)-[0-9a-f]+)")
-SHARED_REASON = "but it cannot be removed: "
+FAILED_SNAPSHOT = re.compile(r"snapshot snap-[0-9a-f]+ of vol-[0-9a-f]+ ")
+REFUSAL = "but it cannot be removed: "
 """Before it, a refusal says why retention would let go: the same sentence every night."""
 
 
 # ── The timeline ─────────────────────────────────────────────────────────────────────────────────
 
 
-def teller(names: Callable[[], Mapping[str, str]]) -> Callable[[Mapping[str, Any]], Line | None]:
-    """Makes lines of the news of backups; `names` says what people call the resources."""
-
-    def tell(news: Mapping[str, Any]) -> Line | None:
-        match news["type"]:
-            case "RecoveryPointsCompleted":
-                return _completed(news, names())
-            case "RecoveryPointsRemoved":
-                return _removed(news, names())
-            case "StepFailed":
-                says = f"{news['run']}: {news['step']} failed"
-                return Line(_at(news), "trouble", says, [named(news["why"], names())])
-        return None
-
-    return tell
+def tell(news: Mapping[str, Any]) -> Line | None:
+    """A line of the timeline, for the news of backups that are worth one."""
+    match news["type"]:
+        case "RecoveryPointsCompleted":
+            return _completed(news)
+        case "RecoveryPointsRemoved":
+            return _removed(news)
+        case "StepFailed":
+            return Line(
+                _at(news), "trouble", f"{news['run']}: {news['step']} failed", [news["why"]]
+            )
+    return None
 
 
-def _completed(news: Mapping[str, Any], names: Mapping[str, str]) -> Line:
+def _completed(news: Mapping[str, Any]) -> Line:
     ended, begun = _at(news), _begun(news["run"])
-    taken = _count(news["completed"], "recovery point")
-    says = f"{news['plan']}: {taken}" + (f", {news['failed']} failed" if news["failed"] else "")
+    says = f"{news['plan']}: {_count(news['completed'], 'recovery point')}"
+    says += f", {news['failed']} failed" if news["failed"] else ""
+    at = begun or ended
     if begun is None:
         says += ", asked for by hand"
     elif ended - begun > SLOW:
-        says += f", complete only after {span(ended - begun)}"
-    below = [named(reason, names) for reason in news["reasons"]]
-    return Line(begun or ended, "trouble" if news["failed"] else "done", says, below)
+        at = ended
+        says += f", complete {span(ended - begun)} after the night began"
+    mark = "trouble" if news["failed"] else "done"
+    return Line(at, mark, says, [_without_ids(reason) for reason in news["reasons"]])
 
 
-def _removed(news: Mapping[str, Any], names: Mapping[str, str]) -> Line | None:
+def _removed(news: Mapping[str, Any]) -> Line | None:
     if not news["removed"] and not news["refused"]:
         return None
     says = f"retention: {news['removed']} removed, {news['kept']} kept"
     if news["refused"]:
         says += f", {news['refused']} refused"
-    below = [named(_short(reason), names) for reason in news["reasons"]]
+    below = [_short(reason) for reason in news["reasons"]]
     return Line(_begun(news["run"]) or _at(news), "removed", says, below)
 
 
 def _short(reason: str) -> str:
     resource, _, why = reason.partition(": ")
-    return f"{resource}: {why.rpartition(SHARED_REASON)[2]}"
+    return f"{resource}: {why.rpartition(REFUSAL)[2]}"
 
 
 def _at(news: Mapping[str, Any]) -> datetime:
@@ -89,6 +89,11 @@ def _begun(run: str) -> datetime | None:
     """When a run was due, if its id says so."""
     minute = re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ", run)
     return naming.parse_minute(minute[0]) if minute else None
+
+
+def _without_ids(why: str) -> str:
+    """Of a snapshot that failed, nobody needs the id to understand; state.jsonl has it."""
+    return FAILED_SNAPSHOT.sub("its snapshot ", why)
 
 
 def named(text: str, names: Mapping[str, str]) -> str:
@@ -118,18 +123,18 @@ def _table(*columns: tuple[str, dict[str, Any]]) -> Table:
 
 def _points(state: BackupsState) -> Table:
     table = _table(
-        ("recovery point", {"width": 20, "no_wrap": True}),
-        ("", {"width": 8, "no_wrap": True}),
+        ("recovery point", {"width": 21, "no_wrap": True}),
+        ("", {"width": 10, "no_wrap": True}),
         ("why", {"ratio": 1}),
     )
     for one in state.protected:
         table.add_row(
             plain(one.name, "bold"), _plan(one.plan), Text(_tally(one), style="bright_black")
         )
-        for fate, more in _worth_showing(one):
-            table.add_row(_when(fate), Text(fate.word, style=FATES.get(fate.word, "")), _why(fate, one))
-            if more:
-                table.add_row(Text(f"  … {more[0]} more", style="bright_black"), "", Text(more[1], style="bright_black"))
+        for fate, others in _worth_showing(one):
+            times = f" ×{1 + len(others)}" if others else ""
+            word = Text(f"{fate.word}{times}", style=FATES.get(fate.word, ""))
+            table.add_row(_when(fate), word, _why(fate, others))
         table.add_section()
     return table
 
@@ -140,57 +145,51 @@ def _tally(one: Protected) -> str:
     return ", ".join(shown) or "none yet"
 
 
-def _worth_showing(one: Protected) -> list[tuple[Fate, tuple[int, str] | None]]:
-    """The newest of each fate, with how many more of it there are; what was refused, all of it."""
-    shown: list[tuple[Fate, tuple[int, str] | None]] = []
+def _worth_showing(one: Protected) -> list[tuple[Fate, list[Fate]]]:
+    """The newest of each fate and the others that it stands for; what was refused, all of it."""
+    shown: list[tuple[Fate, list[Fate]]] = []
     for word in FATES:
         fates = one.counted(word)
-        if word == "refused":
-            shown += [(fate, None) for fate in fates]
-        elif fates:
-            first, *others = fates
-            special = [each for each in others if "tags" in each.rules]
-            others = [each for each in others if each not in special]
-            shown.append((first, (len(others), _summary(others)) if others else None))
-            shown += [(each, None) for each in special]
+        special = [each for each in fates if word == "refused" or "tags" in each.rules]
+        usual = [each for each in fates if each not in special]
+        if usual:
+            shown.append((usual[0], usual[1:]))
+        shown += [(each, []) for each in special]
     return shown
-
-
-def _summary(fates: Sequence[Fate]) -> str:
-    """Which rules keep them; nothing for those that no rule keeps."""
-    rules = Counter(rule for fate in fates for rule in fate.rules)
-    by_rule = ", ".join(f"{count} by {rule}" for rule, count in rules.items())
-    oldest = min(fate.point.created_at for fate in fates)
-    back = f"back to {oldest:%a %d %b %H:%M}"
-    return f"{by_rule}; {back}" if by_rule else back
 
 
 def _when(fate: Fate) -> Text:
     gib = sum(part.gib for part in fate.point.parts)
-    disks = f"{gib:4} GiB" if gib else ""
-    return joined([f" {fate.point.created_at:%a %d %H:%M}", Text(disks, style="bright_black")])
+    size = Text(f"{gib:4} GiB" if gib else "", style="bright_black")
+    return joined([f" {fate.point.created_at:%a %d %H:%M}", size])
 
 
-def _why(fate: Fate, one: Protected) -> Text:
-    return plain(named(fate.why, {naming.ec2_id(one.arn): one.name}))
+def _why(fate: Fate, others: Sequence[Fate]) -> Text:
+    why = plain(_without_ids(fate.why))
+    if others and fate.word == "kept":
+        rules = Counter(rule for each in others for rule in each.rules)
+        kept = ", ".join(f"{count} {rule}" for rule, count in rules.items())
+        oldest = min(each.point.created_at for each in others)
+        why.append(f"\nthe others: {kept}; back to {oldest:%a %d %H:%M}", style="bright_black")
+    return why
 
 
 def _coverage(state: BackupsState) -> Table:
     table = _table(
         ("resource", {"ratio": 1, "no_wrap": True}),
-        ("plan", {"width": 7}),
-        ("protected since", {"width": 15}),
+        ("plan", {"width": 6}),
+        ("safe since", {"width": 12}),
         ("newest", {"width": 12}),
-        ("age", {"justify": "right", "width": 6}),
-        ("RPO", {"justify": "right", "width": 6}),
-        ("verdict", {"width": 26}),
+        ("age", {"justify": "right", "width": 5}),
+        ("RPO", {"justify": "right", "width": 5}),
+        ("verdict", {"width": 24}),
     )
     for one in state.protected:
         newest = one.completed[0].created_at if one.completed else None
         table.add_row(
             plain(one.name),
             _plan(one.plan),
-            f"{one.since:%a %d %b %H:%M}" if one.since else "never",
+            f"{one.since:%a %d %H:%M}" if one.since else "never",
             f"{newest:%a %d %H:%M}" if newest else "none",
             span(state.at - newest) if newest else "–",
             span(one.objective) if one.objective else "–",
@@ -207,7 +206,7 @@ def _verdict(one: Protected) -> Text:
 
 def _unprotected(findings: Sequence[Finding]) -> Table:
     table = _table(
-        ("resource", {"ratio": 2}), ("because", {"width": 19}), ("what to do, or who decided", {"ratio": 4})
+        ("resource", {"ratio": 3}), ("because", {"width": 19}), ("in full", {"ratio": 5})
     )  # fmt: skip
     for finding in findings:
         style = "bright_black" if finding.gap in ACCEPTED else "yellow"
@@ -229,13 +228,20 @@ def answers(state: BackupsState) -> list[tuple[str, Text]]:
     good = [one for one in state.protected if one.gap is None]
     bad = [one for one in state.protected if one.gap is not None]
     total = len(state.protected)
-    verdict = f"Yes: {len(good)} of the {total} resources that have a plan, each within its objective."
+    verdict = (
+        f"Yes: {len(good)} of the {total} resources that have a plan, each within its objective."
+    )
     answers = [("Can we recover?", Text(verdict, style="bold green" if good else "bold red"))]
     points = [point for one in state.protected for point in one.completed]
     if points:
         answers.append(("From when?", _from_when(state, good)))
     at_risk = [_risk(one) for one in bad]
-    at_risk.append(Text(f"{len(state.gaps)} resources that no plan protects, though nobody said so: see above.", style="yellow"))
+    at_risk.append(
+        Text(
+            f"{len(state.gaps)} resources that no plan protects, though nobody said so: see above.",
+            style="yellow",
+        )
+    )
     answers.append(("What is at risk?", joined(at_risk, "\n")))
     return answers
 
@@ -247,12 +253,14 @@ def _from_when(state: BackupsState, good: Sequence[Protected]) -> Text:
     }
     ages = ", ".join(f"{plan} {span(age)}" for plan, age in newest.items())
     oldest = min(point.created_at for one in state.protected for point in one.completed)
-    return Text(f"As of now, at most this is lost: {ages}. The furthest way back is to {oldest:%a %d %b %H:%M}.")
+    return Text(
+        f"As of now, at most this is lost: {ages}. The furthest way back is to {oldest:%a %d %b %H:%M}."
+    )
 
 
 def _risk(one: Protected) -> Text:
     failed = one.counted("failed")
-    why = named(failed[0].why, {naming.ec2_id(one.arn): one.name}) if failed else ""
+    why = _without_ids(failed[0].why) if failed else ""
     found = one.gap.gap.value if one.gap else ""
     return plain(f"{one.name} ({one.plan}): {found}" + (f"; {why}" if why else ""), "red")
 
@@ -271,6 +279,6 @@ def span(length: timedelta) -> str:
     if minutes < 60:
         return f"{minutes} min"
     if minutes < 2 * 24 * 60:
-        hours, minutes = divmod(minutes, 60)
-        return f"{hours} h {minutes:02} min" if minutes and hours < 10 else f"{hours} h"
+        hours, left = divmod(minutes, 60)
+        return f"{hours} h {left:02} min" if left and hours < 10 else f"{round(minutes / 60)} h"
     return f"{minutes // (24 * 60)} d"

@@ -34,7 +34,8 @@ class Page:
 
     def save(self, text: Path, html: Path) -> None:
         """Write what was shown so far: plain, and with its colours."""
-        text.write_text(self._record.export_text(clear=False), encoding="utf-8")
+        lines = self._record.export_text(clear=False).splitlines()
+        text.write_text("".join(f"{line.rstrip()}\n" for line in lines), encoding="utf-8")
         html.write_text(self._record.export_html(clear=False), encoding="utf-8")
 
 

@@ -43,7 +43,9 @@ class Timeline:
         self._told: set[str] = set()
 
     def of(self, day: Day) -> list[Line]:
-        lines = [Line(one.at, MARKS[one.who], _sentence(one.who, one.says)) for one in day.happenings]
+        lines = [
+            Line(one.at, MARKS[one.who], _sentence(one.who, one.says)) for one in day.happenings
+        ]
         lines += [*self._news(day), *self._pages(day), *self._deaths(day)]
         lines.sort(key=lambda line: line.at)
         return self._without_repeats(_folded(lines))
@@ -61,14 +63,15 @@ class Timeline:
             if published.message.startswith("{"):
                 yield from _alarm(published.at, published.json())
             else:
-                yield Line(published.at, "page", published.subject or "", _problems(published.message))
+                yield Line(
+                    published.at, "page", published.subject or "", _problems(published.message)
+                )
 
     def _deaths(self, day: Day) -> Iterator[Line]:
         for one in self._cloud.functions.invocations:
-            if one.dead and one.started_at and day.begins <= one.started_at < day.ends:
-                what = (one.error or "").removeprefix("Killed: ")
-                name = one.function.logical_id
-                yield Line(one.started_at, "chance", f"{name} is {what}; nobody restarts it by hand")
+            if one.died_of and one.started_at and day.begins <= one.started_at < day.ends:
+                says = f"{one.function.logical_id} is {one.died_of}; nobody restarts it by hand"
+                yield Line(one.started_at, "chance", says)
 
     def _without_repeats(self, lines: list[Line]) -> list[Line]:
         for line in lines:
@@ -102,7 +105,9 @@ def _alarm(at: datetime, alarm: Mapping[str, Any]) -> Iterator[Line]:
     """An alarm that went off, or is over; not the first OK of a new one."""
     name = str(alarm["AlarmName"]).split("-")[1].removesuffix("Alarm")
     if alarm["NewStateValue"] == "ALARM":
-        yield Line(at, "page", f"Alarm {name}", [str(alarm["AlarmDescription"]).partition(" Runbook:")[0]])
+        yield Line(
+            at, "page", f"Alarm {name}", [str(alarm["AlarmDescription"]).partition(" Runbook:")[0]]
+        )
     elif alarm["OldStateValue"] == "ALARM":
         yield Line(at, "done", f"Alarm {name} is over")
 
@@ -110,4 +115,8 @@ def _alarm(at: datetime, alarm: Mapping[str, Any]) -> Iterator[Line]:
 def _problems(page: str) -> list[str]:
     """The lines of a page that say what is wrong and what holds meanwhile."""
     wanted = ("- ", "remedy: ", "In force meanwhile: ", "Why: ")
-    return [line.strip().removeprefix("- ") for line in page.splitlines() if line.strip().startswith(wanted)]
+    return [
+        line.strip().removeprefix("- ")
+        for line in page.splitlines()
+        if line.strip().startswith(wanted)
+    ]

@@ -22,7 +22,10 @@ Who = Literal["operator", "somebody", "chance"]
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that is done to the account from outside, and the line that tells of it."""
+    """Something that is done to the account from outside, and the line that tells of it.
+
+    Nothing is told of one that says nothing.
+    """
 
     at: datetime
     who: Who
@@ -65,5 +68,5 @@ def pass_days(
             moved(until)
             if until == day.ends - timedelta(seconds=1):
                 break
-        yield Day(day.date, [one for one in story if day.begins <= one.at < day.ends])
+        yield Day(day.date, [one for one in story if one.says and day.begins <= one.at < day.ends])
         cloud.clock.move_to(day.ends)

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from local.cloud import Cloud
 from local.functions import Call
@@ -87,10 +87,7 @@ class _Forks:
         name = f"{what} call {self.seen}"
         while len(self.running) >= AT_ONCE:
             self._wait()
-        with warnings.catch_warnings():
-            # pytest-xdist has a thread that reads from its socket; the child never uses it.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
+        child = _forked()
         if child == 0:
             self.taken = name
             return True
@@ -132,11 +129,11 @@ def explore(
             calm = tell()
         except BaseException:
             if forks.taken:
-                _leave(forks, Branch(forks.taken, error=traceback.format_exc()))
+                _leave(forks.file_of(forks.taken), Branch(forks.taken, error=traceback.format_exc()))
             raise
         else:
             if forks.taken:
-                _leave(forks, Branch(forks.taken, calm))
+                _leave(forks.file_of(forks.taken), Branch(forks.taken, calm))
         finally:
             gc.enable()
             forks.wait_for_all()
@@ -146,9 +143,34 @@ def explore(
         return Story(calm, cloud.calls[first:], branches)
 
 
-def _leave(forks: _Forks, branch: Branch[Outcome]) -> None:
+def aside(story: Callable[[], Outcome]) -> Outcome:
+    """What comes of a story told in a copy of the world; the world itself goes on untouched."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "outcome"
+        child = _forked()
+        if child == 0:
+            try:
+                branch = Branch("aside", story())
+            except BaseException:  # noqa: BLE001, whatever it is must not run on as a second pytest
+                branch = Branch("aside", error=traceback.format_exc())
+            _leave(file, branch)
+        os.waitpid(child, 0)
+        branch = _read(file, "aside")
+    if branch.error or branch.outcome is None:
+        raise AssertionError(f"the story did not end:\n{branch.error}")
+    return branch.outcome
+
+
+def _forked() -> int:
+    with warnings.catch_warnings():
+        # pytest-xdist has a thread that reads from its socket; the child never uses it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def _leave(file: Path, branch: Branch[Outcome]) -> NoReturn:
     """Write down how the branch ended, and end the child without pytest noticing."""
-    forks.file_of(branch.name).write_bytes(pickle.dumps(branch))
+    file.write_bytes(pickle.dumps(branch))
     os._exit(0)
 
 

@@ -191,7 +191,7 @@ def _lasting(duration: Duration) -> Duration:
 class _Part(BaseModel):
     """A part of the policy: never changed once read, and every unknown field is a mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Plan(_Part):

@@ -11,7 +11,7 @@ class BadSettings(Exception):
 
 
 class Settings(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     stack: str = Field(alias="STACK_NAME", min_length=1)
     """Marks what is ours: two stacks in one account never touch each other's recovery points."""

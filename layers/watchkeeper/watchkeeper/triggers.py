@@ -30,13 +30,13 @@ class BadTrigger(ValueError):
 
 
 class _Trigger(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class _FromAws(BaseModel):
     """AWS adds fields to its events as it likes."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
 # ── From EventBridge Scheduler ────────────────────────────────────────────────────────────────────
@@ -169,38 +169,37 @@ ExpireBackupsTrigger = Annotated[
     | Annotated[RemoveNow, Tag("by-hand")],
     Discriminator(_kind_of),
 ]
-SweepRunsTrigger = Tick
 
+# Built when first used: a function pays for its own union, not for everybody's.
+_LATER = ConfigDict(defer_build=True)
 take_backups: TypeAdapter[Tick | Wake | SnapshotEvent | BackUpNow | Rebuild] = TypeAdapter(
-    TakeBackupsTrigger
+    TakeBackupsTrigger, config=_LATER
 )
-expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(ExpireBackupsTrigger)
-sweep_runs: TypeAdapter[Tick] = TypeAdapter(SweepRunsTrigger)
-
+expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(
+    ExpireBackupsTrigger, config=_LATER
+)
+sweep_runs: TypeAdapter[Tick] = TypeAdapter(Tick)
 
 Accepted = TypeVar("Accepted")
+MOST_PROBLEMS = 5
+"""Shown of an event that is not accepted: the first few tell which kind was meant."""
 
 
 def parse(accepted: TypeAdapter[Accepted], event: Any) -> Accepted:
-    """The event as what it is. Raises BadTrigger, which sends the event to the dead-letter queue:
-    nothing is lost.
+    """The event as what it is.
+
+    Raises BadTrigger, which sends the event to the dead-letter queue: nothing is lost.
     """
     try:
         return accepted.validate_python(event)
-    except (ValidationError, json.JSONDecodeError) as error:
+    except ValidationError as error:
         raise BadTrigger(_explained(error, event)) from error
 
 
-def _explained(error: Exception, event: Any) -> str:
-    if not isinstance(error, ValidationError):
-        return f"the event's message is not JSON ({error}); its beginning is {quoted(str(event))}"
+def _explained(error: ValidationError, event: Any) -> str:
     problems = [
         f"{'.'.join(str(part) for part in problem['loc']) or 'the event'}: {problem['msg']}"
-        for problem in error.errors(include_url=False)[
-            :5
-        ]  # the first few tell which event was meant
+        for problem in error.errors(include_url=False)[:MOST_PROBLEMS]
     ]
-    found = "; ".join(problems)
-    return (
-        f"event not accepted: {found}. It began {quoted(str(event))}; see events/"
-    )
+    began = quoted(str(event))
+    return f"event not accepted: {'; '.join(problems)}. It began {began}; see events/"

@@ -195,18 +195,15 @@ class Snapshots(_Ec2):
         return self._described(Filters=[self._ours()])
 
     @needs("ec2:DescribeSnapshots")
-    def there(self, snapshot_ids: Iterable[str]) -> set[str]:
+    def named(self, snapshot_ids: Iterable[str]) -> list[Snapshot]:
         """Those of `snapshot_ids` that exist, whatever has become of their tags."""
         ids = sorted(snapshot_ids)
-        return {
-            one.id
-            for start in range(0, len(ids), FILTER_VALUES)
-            for one in self._described(
-                Filters=[
-                    {"Name": "snapshot-id", "Values": ids[start : start + FILTER_VALUES]},
-                ]
-            )
-        }
+        slices = [
+            ids[start : start + FILTER_VALUES] for start in range(0, len(ids), FILTER_VALUES)
+        ]
+        # A filter, unlike a list of ids, is no error if some of them are gone.
+        filters = [[{"Name": "snapshot-id", "Values": values}] for values in slices]
+        return [one for each in filters for one in self._described(Filters=each)]
 
     @needs("ec2:DescribeSnapshots")
     def runs_of(self, snapshot_ids: Sequence[str]) -> set[str]:

@@ -2,7 +2,7 @@
 account shows.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from watchkeeper import naming
@@ -55,9 +55,9 @@ class Ec2Points:
     def all(self) -> list[Snapshot]:
         return self.snapshots.all()
 
-    def there(self, points: Iterable[RecoveryPoint]) -> set[str]:
-        """Ids of the snapshots of these points that exist, also if somebody took off their tags."""
-        return self.snapshots.there(part.snapshot for point in points for part in point.parts)
+    def parts_of(self, points: Iterable[RecoveryPoint]) -> list[Snapshot]:
+        """The snapshots of these points that exist, also those whose tags somebody took off."""
+        return self.snapshots.named(part.snapshot for point in points for part in point.parts)
 
     def runs_of(self, snapshot_ids: list[str]) -> set[str]:
         return self.snapshots.runs_of(snapshot_ids)
@@ -104,23 +104,18 @@ class Blockers:
         return (*(f"held by {hold}" for hold in point.holds), *reasons)
 
 
-def blockers(remover: SnapshotRemover, ours: Iterable[Snapshot], there: Set[str]) -> Blockers:
-    """`there` are the catalogued snapshots that exist; those not among `ours` have lost our tag."""
-    tags = {one.id: one.tags for one in ours}
-    stripped = f"has lost its tag {naming.TAG_STACK}: only what carries it may be removed"
+def blockers(remover: SnapshotRemover, snapshots: Iterable[Snapshot]) -> Blockers:
     return Blockers(
         locked=remover.locked(),
         in_images=remover.in_images(),
-        held={
-            snapshot: reason
-            for snapshot in there | tags.keys()
-            if (reason := _forbidden(tags[snapshot]) if snapshot in tags else stripped)
-        },
+        held={one.id: reason for one in snapshots if (reason := forbidden(one.tags))},
     )
 
 
-def _forbidden(tags: Mapping[str, str]) -> str:
+def forbidden(tags: Mapping[str, str]) -> str:
     """What a snapshot's own tags say against its removal; empty if nothing."""
+    if naming.TAG_STACK not in tags:
+        return f"has lost its tag {naming.TAG_STACK}: only what carries it may be removed"
     if naming.TAG_LEGAL_HOLD in tags:
         return f"is under legal hold ({quoted(tags[naming.TAG_LEGAL_HOLD])})"
     keepers = [keeper for tag, keeper in OTHERS.items() if tag in tags]

@@ -4,21 +4,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue
 from watchkeeper.aws.ec2 import SnapshotRemover
 from watchkeeper.aws.errors import Denied, NotThere, Refused
 from watchkeeper.aws.removals import Removal, RemovalTable
-from watchkeeper.backups.ec2 import Ec2Points, blockers
-from watchkeeper.backups.model import RecoveryPoint, State
-from watchkeeper.backups.removal import Reconciled, RemovalPlan, last_good, plan_removal, reconcile
+from watchkeeper.backups.ec2 import Ec2Points, blockers, forbidden
+from watchkeeper.backups.model import COUNTS, RecoveryPoint, State
+from watchkeeper.backups.removal import (
+    Reconciled,
+    RemovalPlan,
+    is_last_good,
+    plan_removal,
+    reconcile,
+    stood,
+)
 from watchkeeper.news.backups import RecoveryPointsRemoved, RemovalHalted
 from watchkeeper.news.base import LINE, LINES
 from watchkeeper.policy import BackupsPolicy
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting
 
 SLICE = 50
-"""Removals between two savings of progress: four calls each at most, so about a minute at EC2's pace for deletions."""
+"""Removals between two savings of progress: five calls each at most, so about a minute at EC2's
+pace for deletions.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,16 +45,21 @@ def planned(
     cloud: Expiring, policy: BackupsPolicy, now: datetime
 ) -> tuple[Reconciled, RemovalPlan]:
     """The plan as of now. Touches nothing."""
+    listed = list(cloud.catalogue.listed())
     ours = cloud.shown.all()
-    known = reconcile(cloud.catalogue.listed(), ours, cloud.shown.amount_to(ours), now)
-    forbidden = blockers(cloud.remover, ours)
-    return known, plan_removal(known.points, policy, forbidden, now)
+    seen = {snapshot.id for snapshot in ours}
+    # Not shown with our tags is not gone: somebody may have taken the tags off.
+    missed = [one for one in listed if any(part.snapshot not in seen for part in one.parts)]
+    snapshots = {one.id: one for one in (*cloud.shown.parts_of(missed), *ours)}
+    known = reconcile(listed, cloud.shown.amount_to(ours), snapshots.keys(), now)
+    plan = plan_removal(known.points, policy, blockers(cloud.remover, snapshots.values()), now)
+    return known, plan
 
 
 def ensure_planned(run: Run, cloud: Expiring, now: datetime) -> Report:
     """Freeze what goes. Above the policy's cap nothing does, and a person is asked."""
-    if cloud.removals.count(run.id) is not None:
-        return Done()
+    if (facts := cloud.removals.decided(run.id)) is not None:
+        return Done(facts)
     policy = cloud.policy()
     if policy is None:  # the default in its place might keep less than the operator asked for
         return Waiting("TakeBackups to read the operator's policy")
@@ -56,21 +69,31 @@ def ensure_planned(run: Run, cloud: Expiring, now: datetime) -> Report:
         cloud.catalogue.change(point, State.COMPLETED)
     refused = [f"{one.point.resource}: {one.why}" for one in plan.blocked]
     facts = {
-        "planned": str(len(plan.removed)), "kept": str(len(plan.kept)), "refused": str(len(refused)),
-        "adopted": str(len(known.adopted)), "lost": str(len(known.lost)), "reasons": _lines(refused),
-    }  # fmt: skip
+        "planned": str(len(plan.removed)),
+        "kept": str(len(plan.kept)),
+        "refused": str(len(refused)),
+        "adopted": str(len(known.adopted)),
+        "lost": str(len(known.lost)),
+        "reasons": _lines(refused),
+    }
     cap = policy.removal.cap
     if len(plan.removed) > cap:
         told = RemovalHalted.about(run, at=now, planned=len(plan.removed), cap=cap)
         why = f"{len(plan.removed)} recovery points would go, the cap is {cap}; nothing was removed"
         return Failed(why, facts, news=[told])
-    # Facts are saved with the report, the frozen list before it: cut off between the two, the list stands.
-    cloud.removals.freeze(run.id, [(decision.point, decision.why) for decision in plan.removed])
+    cloud.removals.freeze(run.id, [_removal(one.point, one.why) for one in plan.removed], facts)
     return Done(facts)
 
 
+def _removal(point: RecoveryPoint, why: str) -> Removal:
+    return Removal(point.resource, point.id, point.created_at, stood(point), why)
+
+
 def ensure_removed(run: Run, cloud: Expiring, now: datetime) -> Report:
-    """Ask EC2 for the deletions, in the frozen order. The catalogue says `removing` before the first call is made."""
+    """Ask EC2 for the deletions, in the frozen order.
+
+    The catalogue says `removing` before the first call is made.
+    """
     asked = int(run.facts.get("asked", "0"))
     slice_ = cloud.removals.of(run.id, asked, SLICE)
     refused = [f"{one.resource}: {reason}" for one in slice_ if (reason := _remove(one, cloud))]
@@ -85,14 +108,19 @@ def ensure_removed(run: Run, cloud: Expiring, now: datetime) -> Report:
 def _remove(removal: Removal, cloud: Expiring) -> str:
     """The reason if it cannot go; empty once EC2 has been asked."""
     history = cloud.catalogue.of(removal.resource)
-    point = next((one for one in history if one.id == removal.point), None)
+    point = next((one for one in history if removal.is_of(one)), None)
     if point is None or point.state is State.REMOVED:
         return ""
-    if (point.resource, point.id) in last_good(history):
-        return "it is the newest good one"  # the world has changed since the plan
-    if users := shared(point, cloud):
-        cloud.catalogue.change(replace(point, why=users), point.state)
-        return users
+    # The world may have changed since the plan, so what forbids a removal is asked again.
+    as_it_stood = replace(point, state=removal.was)
+    others = [one for one in history if one is not point]
+    if is_last_good(as_it_stood, [as_it_stood, *others]):
+        reason = "it is the newest good one"
+    else:
+        reason = _held(point, cloud)
+    if reason:
+        cloud.catalogue.change(replace(as_it_stood, why=reason), point.state)
+        return reason
     removing = replace(point, state=State.REMOVING, why=removal.why)
     if point.state is not State.REMOVING and not cloud.catalogue.change(removing, point.state):
         return "somebody holds it, or moved it on, since the plan"
@@ -108,11 +136,22 @@ def _delete(point: RecoveryPoint, was: State, cloud: Expiring) -> str:
         except Denied:
             raise  # our own role: no snapshot's fault
         except Refused as error:
-            # Of a set that has lost a part nothing can be restored; one that is whole is what it was.
-            state = State.FAILED if number and was is State.COMPLETED else was
+            # Nothing can be restored of a set that has lost a part; a whole one is what it was.
+            state = State.FAILED if number and was in COUNTS else was
             cloud.catalogue.change(replace(point, state=state, why=str(error)), State.REMOVING)
             return str(error)
     return ""
+
+
+def _held(point: RecoveryPoint, cloud: Expiring) -> str:
+    """What its snapshots' tags, its holds or its other users say against it; empty if nothing."""
+    tagged = [
+        f"{part.id} {reason}"
+        for part in cloud.shown.parts_of([point])
+        if (reason := forbidden(part.tags))
+    ]
+    held = [f"held by {hold}" for hold in point.holds]
+    return "; ".join([*held, *tagged]) or shared(point, cloud)
 
 
 def shared(point: RecoveryPoint, cloud: Expiring) -> str:
@@ -120,7 +159,7 @@ def shared(point: RecoveryPoint, cloud: Expiring) -> str:
     for part in point.parts:
         try:
             if users := cloud.remover.shared_with(part.snapshot):
-                return f"{part.snapshot} is {users}"
+                return f"{part.snapshot} {users}"
         except NotThere:
             continue
     return ""
@@ -128,8 +167,8 @@ def shared(point: RecoveryPoint, cloud: Expiring) -> str:
 
 def ensure_confirmed(run: Run, cloud: Expiring, now: datetime) -> Report:
     """Read back: what Describe no longer shows is gone, and its record says so for ever."""
-    there = {snapshot.id for snapshot in cloud.shown.all()}
     removing = [point for point in cloud.catalogue.listed() if point.state is State.REMOVING]
+    there = {snapshot.id for snapshot in cloud.shown.parts_of(removing)}
     waiting = [point for point in removing if any(part.snapshot in there for part in point.parts)]
     removed = int(run.facts.get("removed", "0"))
     for point in removing:
@@ -140,9 +179,13 @@ def ensure_confirmed(run: Run, cloud: Expiring, now: datetime) -> Report:
     if waiting:
         return Waiting(f"{len(waiting)} recovery points to be gone", facts=facts)
     told = RecoveryPointsRemoved.about(
-        run, at=now, removed=removed, refused=int(run.facts.get("refused", "0")), kept=int(run.facts.get("kept", "0")),
+        run,
+        at=now,
+        removed=removed,
+        refused=int(run.facts.get("refused", "0")),
+        kept=int(run.facts.get("kept", "0")),
         reasons=run.facts.get("reasons", "").splitlines(),
-    )  # fmt: skip
+    )
     return Done(facts, news=[told])
 
 

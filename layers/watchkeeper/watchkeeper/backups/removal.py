@@ -1,7 +1,7 @@
 """Which recovery points go, which stay, and which cannot go: with a reason for each. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -138,7 +138,7 @@ class Reconciled:
 def reconcile(
     listed: Iterable[RecoveryPoint],
     found: Mapping[tuple[str, str], Found],
-    there: Set[str],
+    there: Container[str],
     now: datetime,
 ) -> Reconciled:
     """`found` is what carries our tags; `there` are the snapshots that exist, tags or not."""
@@ -164,7 +164,7 @@ def reconcile(
     return Reconciled([*standing, *adopted, *lost], adopted, lost)
 
 
-def _late(point: RecoveryPoint, known: Set[str], *, has_first: bool) -> RecoveryPoint | None:
+def _late(point: RecoveryPoint, known: Container[str], *, has_first: bool) -> RecoveryPoint | None:
     """What to catalogue of a point that came to light late; None if all of it is in a record."""
     unlisted = tuple(part for part in point.parts if part.snapshot not in known)
     if not unlisted or (unlisted == point.parts and not has_first):
@@ -179,11 +179,11 @@ def _late(point: RecoveryPoint, known: Set[str], *, has_first: bool) -> Recovery
     )
 
 
-def _gone(point: RecoveryPoint, there: Set[str]) -> list[str]:
+def _gone(point: RecoveryPoint, there: Container[str]) -> list[str]:
     return [part.snapshot for part in point.parts if part.snapshot not in there]
 
 
-def _lost(point: RecoveryPoint, there: Set[str]) -> str:
+def _lost(point: RecoveryPoint, there: Container[str]) -> str:
     return f"{', '.join(_gone(point, there))} no longer exists: somebody else removed it"
 
 

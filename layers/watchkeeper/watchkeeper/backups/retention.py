@@ -66,7 +66,7 @@ class Keep(BaseModel):
     A policy without any rule, or with a value that could only be a slip, raises ValidationError.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     last: StrictInt = 0
     hourly: StrictInt = 0
@@ -128,7 +128,7 @@ class Keep(BaseModel):
 class Floor(BaseModel):
     """What retention leaves alone, however little the rules keep."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     count: StrictInt = Field(default=0, ge=0)  # the newest so many completed recovery points
     age: Duration | None = None  # everything made less than this long before `now`

@@ -232,6 +232,10 @@ person can bring back.
 """
 
 
+BEGAN_TOGETHER = timedelta(minutes=5)
+"""One call starts all snapshots of a set within seconds; a second call comes ten minutes later."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What the account shows of one source in one run."""
@@ -245,9 +249,8 @@ def found_by_source(snapshots: Iterable[Snapshot], place: Place) -> dict[tuple[s
     """Per (run, source), what our snapshots amount to: told by their tags alone, so the catalogue
     can be rebuilt.
 
-    One run takes one recovery point of a source. Where EC2's answer was lost there may be two: the
-    k-th oldest snapshot of each volume make the k-th set, the oldest set is the recovery point, the
-    others are doubles.
+    One run takes one recovery point of a source. Where EC2's answer was lost there may be two: what
+    began together is one set, the oldest set is the recovery point, the others are doubles.
     """
     groups: dict[tuple[str, str], list[Snapshot]] = defaultdict(list)
     for snapshot in snapshots:
@@ -262,13 +265,16 @@ def found_by_source(snapshots: Iterable[Snapshot], place: Place) -> dict[tuple[s
 
 
 def _found(run: str, source: str, group: Sequence[Snapshot], place: Place) -> Found:
-    by_volume: dict[str, list[Snapshot]] = defaultdict(list)
+    sets: list[list[Snapshot]] = []
     for snapshot in sorted(group, key=lambda one: (one.started_at, one.id)):
-        by_volume[snapshot.volume].append(snapshot)
-    sets = [
-        [of_volume[turn] for of_volume in by_volume.values() if turn < len(of_volume)]
-        for turn in range(max(map(len, by_volume.values())))
-    ]
+        is_of_last = sets and (
+            snapshot.started_at - sets[-1][0].started_at < BEGAN_TOGETHER
+            and all(snapshot.volume != part.volume for part in sets[-1])
+        )
+        if is_of_last:
+            sets[-1].append(snapshot)
+        else:
+            sets.append([snapshot])
     ended = [one for one in sets if not any(part.state in PENDING for part in one)]
     points = [_point(run, source, one, place, is_double=one is not sets[0]) for one in ended]
     return Found(points, [part for one in sets if one not in ended for part in one])

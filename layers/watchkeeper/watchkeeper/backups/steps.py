@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue, CoverageTable, TargetTable
 from watchkeeper.aws.ec2 import SnapshotTaker
-from watchkeeper.aws.errors import AlreadyThere, Denied, NotThere, Refused, Throttled
+from watchkeeper.aws.errors import AlreadyThere, Busy, Denied, NotThere, Refused, Unclear
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.backups import ec2
 from watchkeeper.backups.ec2 import Ec2Points, Ec2Sources
@@ -28,14 +28,22 @@ from watchkeeper.policy import BackupsPolicy
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting, new_run
 
 SLICE = 100
-"""Snapshots asked for between two savings of progress: at EC2's five a second that is 20 s, and even at two seconds each
-a slice begun at the last permitted moment ends in time for most of what it asked to be known."""
+"""Snapshots asked for between two savings of progress: at EC2's five a second that is 20 s, and even
+at two seconds each a slice begun at the last permitted moment ends in time for most of what it
+asked to be known.
+"""
 LOOK_FOR = timedelta(minutes=10)
-"""How long the traces of a call without an answer are looked for: Describe lags by seconds to a few minutes."""
+"""How long the traces of a call without an answer are looked for: Describe lags by seconds to a few
+minutes.
+"""
+BELIEVE_FOR = timedelta(hours=1)
+"""How long a snapshot that EC2 has promised may stay hidden before it is written off."""
 FIRST_LOOK = timedelta(minutes=5)
 """The smallest snapshots take a few minutes; asking earlier costs a call and tells nothing."""
 GIVE_UP = timedelta(hours=24)
-"""A first snapshot of the largest volumes takes most of a day; one that takes longer has missed the next night."""
+"""A first snapshot of the largest volumes takes most of a day; one that takes longer has missed the
+next night.
+"""
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ def _sum(runs: Iterable[Run], fact: str) -> str:
 
 
 def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
-    """Say how the plan stands now: who is protected, who misses the objective, who has no plan at all."""
+    """Say how the plan stands now: who is protected, who misses the objective, who has no plan."""
     if "only" in run.facts:
         return Done()
     plan, policy = run.facts["plan"], cloud.policy()
@@ -147,37 +155,58 @@ def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
 
 
 def ensure_taken(run: Run, cloud: Taking, now: datetime) -> Report:
-    """Ask for a recovery point of every target of the shard, in the frozen order; `taken` counts how far that went."""
+    """Ask for a recovery point of every target of the shard, in the frozen order.
+
+    `taken` counts how far that went: what comes before it was answered for.
+    """
     targets = _targets(run, cloud)
     taken = int(run.facts.get("taken", "0"))
     left = targets[taken : taken + SLICE]
-    shown = cloud.shown.of_run(run.id) if run.unclear_since else {}
+    in_doubt = _in_doubt_since(run)
+    shown = cloud.shown.of_run(run.id) if in_doubt else {}
     unseen = [target for target in left if (run.id, target.arn) not in shown]
-    if run.unclear_since and unseen and now < run.unclear_since + LOOK_FOR:
-        why = "EC2 to show what an attempt that was cut off has made"
-        return Waiting(why, until=run.unclear_since + LOOK_FOR)
-    busy, refused = "", {}
+    if in_doubt and unseen and now < in_doubt + LOOK_FOR:
+        why = "EC2 to show what a call without an answer has made"
+        return Waiting(why, until=in_doubt + LOOK_FOR)
+    busy: Busy | None = None
+    refused = {}
     for target in left:
         try:
-            if target in unseen:
-                ec2.take(cloud.taker, target, _tags(run, target, cloud))
-        except Throttled as throttled:
-            busy = f"EC2 to accept more ({throttled.code})"
+            reason = _refusal(run, target, cloud) if target in unseen else ""
+        except Busy as error:
+            busy = error
             break
-        except Denied:
-            raise  # our own role: no target's fault
-        except (NotThere, Refused) as error:
-            refused[taken] = unusable(
-                run.id, target, run.facts["plan"], cloud.place, _occurrence(run), str(error)
-            )
+        if reason:
+            refused[taken] = _unusable(run, target, cloud, reason)
         taken += 1
     cloud.catalogue.record(refused.values())
-    facts = {"taken": str(taken), **_tally(run, refused, ())}
+    # Only the call without an answer is in doubt: the others were answered for.
+    doubt = naming.instant(now) if isinstance(busy, Unclear) else ""
+    facts = {"taken": str(taken), "in_doubt_since": doubt, **_tally(run, refused, ())}
     if busy:
-        return Waiting(busy, until=now + timedelta(minutes=1), facts=facts)
-    return (
-        Waiting("the next slice", until=now, facts=facts) if taken < len(targets) else Done(facts)
-    )
+        why = f"EC2 to accept more ({busy.code})"
+        return Waiting(why, until=now + timedelta(minutes=1), facts=facts)
+    if taken < len(targets):
+        return Waiting("the next slice", until=now, facts=facts)
+    return Done(facts)
+
+
+def _refusal(run: Run, target: Target, cloud: Taking) -> str:
+    """Ask EC2 for a recovery point; why it will make none, empty if it makes one."""
+    try:
+        ec2.take(cloud.taker, target, _tags(run, target, cloud))
+    except Denied:
+        raise  # our own role: no target's fault
+    except (NotThere, Refused) as error:
+        return str(error)
+    return ""
+
+
+def _in_doubt_since(run: Run) -> datetime | None:
+    """When a call went unanswered: of this attempt, or of one that was cut off."""
+    told = run.facts.get("in_doubt_since")
+    known = [at for at in (run.unclear_since, told and naming.parse_instant(told)) if at]
+    return max(known, default=None)
 
 
 def ensure_completed(run: Run, cloud: Taking, now: datetime) -> Report:
@@ -193,7 +222,10 @@ def ensure_completed(run: Run, cloud: Taking, now: datetime) -> Report:
     for number, target in enumerate(targets):
         if recorded >> number & 1:
             continue
-        points = _ended(run, target, shown.get((run.id, target.arn)), cloud, now)
+        # What was answered for exists, and Describe may lag; anything else may never have been made.
+        patience = BELIEVE_FOR if number < int(run.facts.get("taken", "0")) else LOOK_FOR
+        found = shown.get((run.id, target.arn))
+        points = _ended(run, target, found, cloud, now, patience)
         if points is None:
             waiting += 1
         else:
@@ -211,21 +243,22 @@ def ensure_completed(run: Run, cloud: Taking, now: datetime) -> Report:
 
 
 def _ended(
-    run: Run, target: Target, found: Found | None, cloud: Taking, now: datetime
+    run: Run, target: Target, found: Found | None, cloud: Taking, now: datetime, patience: timedelta
 ) -> list[RecoveryPoint] | None:
-    """The recovery point of a target and its doubles, once nothing about it can change; None until then."""
+    """The recovery point of a target and its doubles, once nothing about it can change; None until
+    then.
+    """
     since = now - run.entered_at
     if found is None:
-        why = run.failure or f"EC2 shows no snapshot of it {LOOK_FOR} after it was asked for"
-        gone = unusable(run.id, target, run.facts["plan"], cloud.place, _occurrence(run), why)
-        return [gone] if since >= LOOK_FOR else None
+        why = run.failure or f"EC2 shows no snapshot of it {patience} after it was asked for"
+        return [_unusable(run, target, cloud, why)] if since >= patience else None
     if found.pending:
         why = f"still {found.pending[0].state} after {GIVE_UP}"
         abandoned = given_up(run.id, found.pending, cloud.place, why)
         return [abandoned, *found.points] if since >= GIVE_UP else None
     shown = {part.volume for part in found.points[0].parts}
     missing = set(target.volumes) - set(target.left_out) - shown
-    if missing and since < LOOK_FOR:
+    if missing and since < patience:
         return None  # Describe shows the members of a set one after another
     point, *doubles = found.points
     if missing:
@@ -238,7 +271,9 @@ def _ended(
 def _tally(
     run: Run, fresh: dict[int, RecoveryPoint], doubles: Sequence[RecoveryPoint]
 ) -> dict[str, str]:
-    """The shard's counts with `fresh` added. `recorded` is a bit per target, so that each is catalogued once."""
+    """The shard's counts with `fresh` added. `recorded` is a bit per target, so that each is
+    catalogued once.
+    """
     recorded = int(run.facts.get("recorded", "0"), 16)
     for number in fresh:
         recorded |= 1 << number
@@ -262,8 +297,9 @@ def _tags(run: Run, target: Target, cloud: Taking) -> dict[str, str]:
     return ec2.tags_of(run.id, run.facts["plan"], run.facts.get("words", ""), cloud.stack, target)
 
 
-def _occurrence(run: Run) -> datetime:
-    return naming.parse_minute(run.facts["occurrence"])
+def _unusable(run: Run, target: Target, cloud: Taking, why: str) -> RecoveryPoint:
+    night = naming.parse_minute(run.facts["occurrence"])
+    return unusable(run.id, target, run.facts["plan"], cloud.place, night, why)
 
 
 # ── The catalogue again ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -272,7 +308,8 @@ def _occurrence(run: Run) -> datetime:
 def ensure_rebuilt(run: Run, cloud: Taking, now: datetime) -> Report:
     """Enter every recovery point that the account shows; what is catalogued stays as it is.
 
-    What still runs is left to its night. What was removed or never made leaves no trace in the account.
+    What still runs is left to its night. What was removed or never made leaves no trace in the
+    account.
     """
     found = cloud.shown.amount_to(cloud.shown.all())
     points = [point for one in found.values() for point in one.points]

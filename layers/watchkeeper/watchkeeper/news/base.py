@@ -24,9 +24,8 @@ LINES = 20
 class News(BaseModel):
     """A fact, in the past tense. The class name is its `type`, which subscriptions filter by."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="allow"
-    )  # a newer version may say more than we know
+    # A newer version may say more than we know.
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     is_page: ClassVar[bool] = False
     """For people: goes to PagesTopic as text."""
