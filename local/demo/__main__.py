@@ -99,7 +99,7 @@ def _opening(days: int) -> Text:
     length = {1: "One day", 7: "A week"}.get(days, f"{days} days")
     text = Text("Watchkeeper\n", style="bold")
     text.append(
-        f"{length} in the account of a small company: template.yaml deployed into a simulated AWS, the\n"
+        f"{length} in the account of a small company: template.yaml in a simulated AWS, with the\n"
         "real handlers, woken by their own triggers. Nothing here touches a real account.\n",
         style="not bold",
     )
@@ -127,7 +127,7 @@ def _tell(page: Page, cloud: Cloud, days: int) -> None:
 def _progress(page: Page, days: int) -> Iterator[Callable[[datetime], None]]:
     """A bar for people who watch; nothing at all for a file."""
     if not page.console.is_terminal:
-        yield lambda now: None
+        yield lambda _: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None))
     # Drawn when time has moved: a thread of its own would see the clock jump.

@@ -1,4 +1,4 @@
-"""What can be recovered at the end of the week: read through the product's own adapters and rules."""
+"""What can be recovered at the end of the week, by the product's own adapters and rules."""
 
 from __future__ import annotations
 

@@ -45,6 +45,17 @@ POLICY: Mapping[str, Any] = {
 """The default with a shorter memory, so that a week is long enough to see things expire."""
 
 
+WRITES = "writes the policy: gold twice a day, silver at night, bronze on Sundays"
+TAGS = f"tags the volume {TAGGED_LATE}: {PLAN_TAG} = silver"
+LOCKS = f"locks Monday's snapshot of {LOCKED}, for the auditors"
+SHARES = f"shares the latest recovery point of {SHARED} with another account"
+SLIPS = "edits the policy in a hurry: gold's daily becomes dayly"
+CORRECTS = "reads the page and puts the policy right"
+DROPS = "drops every event until midnight: only the sweep is left to notice"
+ASKS = f"wants {BEFORE_MIGRATION} backed up by hand, as {MIGRATION}"
+DELIVERS = "delivers again"
+
+
 def story(start: datetime) -> list[Happening]:
     """Everything that is done from outside, oldest first; `start` is the Monday's midnight."""
 
@@ -52,45 +63,19 @@ def story(start: datetime) -> list[Happening]:
         return start + timedelta(days=day, hours=hour, minutes=minute)
 
     return [
+        Happening(on(0, 0), "operator", WRITES, lambda cloud: _write(cloud, POLICY)),
+        Happening(on(1, 10, 20), "operator", TAGS, _tag_late),
+        Happening(on(1, 14, 10), "somebody", LOCKS, _lock),
+        Happening(on(1, 15, 40), "somebody", SHARES, _share),
         Happening(
-            on(0, 0), "operator",
-            "writes the policy: gold twice a day, silver every night, bronze on Sundays",
-            lambda cloud: _write(cloud, POLICY),
+            on(2, 11, 20), "operator", SLIPS, lambda cloud: _write(cloud, _edited_in_a_hurry())
         ),
-        Happening(
-            on(1, 10, 20), "operator", f"tags the volume {TAGGED_LATE}: {PLAN_TAG} = silver", _tag_late
-        ),
-        Happening(
-            on(1, 14, 10), "somebody", f"locks Monday's first snapshot of {LOCKED}, for the auditors", _lock
-        ),
-        Happening(
-            on(1, 15, 40), "somebody",
-            f"shares the latest recovery point of {SHARED} with another account", _share,
-        ),
-        Happening(
-            on(2, 11, 20), "operator", "edits the policy in a hurry: gold's daily becomes dayly",
-            lambda cloud: _write(cloud, _edited_in_a_hurry()),
-        ),
-        Happening(
-            on(2, 23, 59), "chance", "", _kill_halfway  # told when it dies
-        ),
-        Happening(
-            on(3, 9, 10), "operator", "reads the page and puts the policy right",
-            lambda cloud: _write(cloud, POLICY),
-        ),
-        Happening(
-            on(4, 0), "chance", "drops every event until midnight: only the sweep is left to notice",
-            lambda cloud: cloud.mischief.trouble_events(drop=1.0),
-        ),
-        Happening(
-            on(4, 20, 30), "operator",
-            f"asks for a recovery point of {BEFORE_MIGRATION} by hand: {MIGRATION}", _by_hand,
-        ),
-        Happening(
-            on(5, 0), "chance", "delivers again",
-            lambda cloud: cloud.mischief.trouble_events(),
-        ),
-    ]  # fmt: skip
+        Happening(on(2, 23, 59), "chance", "", _kill_halfway),  # told when it dies
+        Happening(on(3, 9, 10), "operator", CORRECTS, lambda cloud: _write(cloud, POLICY)),
+        Happening(on(4, 0), "chance", DROPS, lambda cloud: cloud.mischief.trouble_events(drop=1.0)),
+        Happening(on(4, 20, 30), "operator", ASKS, _by_hand),
+        Happening(on(5, 0), "chance", DELIVERS, lambda cloud: cloud.mischief.trouble_events()),
+    ]
 
 
 # ── What the operator does ───────────────────────────────────────────────────────────────────────

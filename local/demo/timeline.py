@@ -48,7 +48,7 @@ class Timeline:
         ]
         lines += [*self._news(day), *self._pages(day), *self._deaths(day)]
         lines.sort(key=lambda line: line.at)
-        return self._without_repeats(_folded(lines))
+        return self._without_repeats(folded(lines))
 
     def _news(self, day: Day) -> Iterator[Line]:
         for published in self._cloud.published("NewsTopic"):
@@ -88,17 +88,21 @@ def _sentence(who: str, says: str) -> str:
     return f"{SUBJECTS[who]} {says}"
 
 
-def _folded(lines: Iterable[Line]) -> list[Line]:
+def folded(lines: Iterable[Line]) -> list[Line]:
     """Lines that say the same, as one."""
-    folded: dict[tuple[str, str], Line] = {}
+    shown: list[Line] = []
     for line in lines:
-        key = (line.mark, line.says)
-        if key in folded and line.mark in ("done", "trouble"):
-            folded[key].also_at.append(line.at)
-            folded[key].below += [each for each in line.below if each not in folded[key].below]
+        same = next((each for each in shown if _is_same(each, line)), None)
+        if same is None:
+            shown.append(line)
         else:
-            folded[key] = line
-    return list(folded.values())
+            same.also_at.append(line.at)
+            same.below += [each for each in line.below if each not in same.below]
+    return shown
+
+
+def _is_same(one: Line, other: Line) -> bool:
+    return (one.mark, one.says) == (other.mark, other.says) and one.mark in ("done", "trouble")
 
 
 def _alarm(at: datetime, alarm: Mapping[str, Any]) -> Iterator[Line]:

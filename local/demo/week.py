@@ -12,8 +12,8 @@ from local.cloud import Cloud
 START = datetime(2026, 11, 23, tzinfo=UTC)
 """A Monday, before the first night."""
 DAYS = 7
-THIN = timedelta(minutes=30)
-"""Quiet ticks closer together than this are skipped: half an hour is the precision of a week's story."""
+THIN = timedelta(minutes=20)
+"""Quiet ticks closer together than this are skipped: more detail costs time and tells nothing."""
 STRIDE = timedelta(hours=1)
 """How much passes between two looks at the progress bar."""
 
@@ -53,7 +53,7 @@ def pass_days(
     cloud: Cloud,
     days: int,
     story: Sequence[Happening],
-    moved: Callable[[datetime], None] = lambda now: None,
+    moved: Callable[[datetime], None] = lambda _: None,
 ) -> Iterator[Day]:
     """Let `days` days pass, and give each when it is over; `moved` hears how far it is."""
     for happening in story:

@@ -159,21 +159,21 @@ def test_a_verifier_that_is_mended_in_time_fails_nothing() -> None:
     assert (world.run.failure, world.run.facts["rows"]) == (None, "10")
 
 
-REFUSALS = [
-    Throttled("sns:Publish", "Throttling", "too many"),
-    Unclear("sns:Publish", "InternalError", "no answer"),
-    Denied("sns:Publish", "AuthorizationError", "not allowed"),
-    TypeError("the publisher has a bug"),
-]
+REFUSALS: dict[str, Callable[[], Exception]] = {
+    "throttled": partial(Throttled, "sns:Publish", "Throttling", "too many"),
+    "unclear": partial(Unclear, "sns:Publish", "InternalError", "no answer"),
+    "denied": partial(Denied, "sns:Publish", "AuthorizationError", "not allowed"),
+    "bug": partial(TypeError, "the publisher has a bug"),
+}
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("refusal", REFUSALS)
 @pytest.mark.parametrize("case", CASES)
 def test_news_that_cannot_be_sent_hold_up_nothing_and_are_not_lost(
-    case: dict[str, Any], refusal: Exception
+    case: dict[str, Any], refusal: str
 ) -> None:
     calm, world = World(**case).finish(), World(**case)
-    world.refuse = lambda told: refusal
+    world.refuse = lambda told: REFUSALS[refusal]()
     world.live(HOUR)
     assert world.cloud.there == [], "teardown has waited for news"
     assert world.run.step is None
@@ -187,16 +187,16 @@ def test_news_that_cannot_be_sent_hold_up_nothing_and_are_not_lost(
     assert [told["id"] for told in world.sent] == [told["id"] for told in calm.sent]
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda error: type(error).__name__)
-def test_only_a_busy_topic_is_waited_for_in_silence(refusal: Exception) -> None:
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_only_a_busy_topic_is_waited_for_in_silence(refusal: str) -> None:
     """What somebody must mend has to reach the dead-letter queue, and that more than once."""
     world = World()
-    world.refuse = lambda told: refusal
+    world.refuse = lambda told: REFUSALS[refusal]()
     world.live(6 * HOUR)
-    if isinstance(refusal, Throttled | Unclear):
+    if refusal in {"throttled", "unclear"}:
         assert world.crashes == []
     else:
-        assert set(world.crashes) == {refusal}
+        assert {str(crash) for crash in world.crashes} == {str(REFUSALS[refusal]())}
         assert 6 < len(world.crashes) < 100
 
 

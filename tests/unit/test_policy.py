@@ -160,9 +160,8 @@ REFUSED = [
     # Not JSON, or not quite.
     ("", "line 1, column 1", "not JSON"),
     ("{\n  'plans': 1}", "line 2, column 3", "not JSON"),
-    ('{"plans": {},}', "line 1, column 14", "not JSON"),
+    ('{"plans": {};}', "line 1, column 13", "not JSON"),
     ("\ufeff{}", "line 1, column 1", "not JSON"),
-    ("[" * 8000, "policy", "not JSON that can be read"),
     (f'{{"version": {"9" * 5000}}}', "policy", "not JSON that can be read"),
     ('{"plans": "\\ud800"}', "policy", "JSON"),
     ("x" * 8193, "policy", "8193 bytes"),
@@ -250,6 +249,12 @@ def test_a_bad_policy_is_refused_naming_place_fault_and_remedy(
     assert any(says in f"{problem.what}: {problem.remedy}" for problem in found), str(refused)
     assert all(problem.what and problem.remedy for problem in refused.problems)
     assert all(str(problem) in str(refused) for problem in found)
+
+
+@pytest.mark.parametrize("text", ["[" * 8000, '{"plans": {},}'])
+def test_what_each_python_reads_in_its_own_way_is_refused_by_all(text: str) -> None:
+    """The newest gives up on deep nesting later, and places a comma too many elsewhere."""
+    assert "not JSON" in str(refusal(text))
 
 
 @pytest.mark.parametrize(

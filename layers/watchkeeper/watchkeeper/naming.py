@@ -65,6 +65,10 @@ def refused_policy_id(digest: str) -> str:
     return f"backup#policy#{digest}"
 
 
+def gone_policy_id(digest: str, at: datetime) -> str:
+    return f"backup#policy-gone#{digest}#{minute(at)}"
+
+
 def expiry_id(occurrence: datetime) -> str:
     return f"expire#{minute(occurrence)}"
 

@@ -181,6 +181,8 @@ expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(
 sweep_runs: TypeAdapter[Tick] = TypeAdapter(Tick)
 
 Accepted = TypeVar("Accepted")
+SENTENCE = 500
+"""Characters of a refusal; pydantic quotes the input, which can be 256 KB long."""
 MOST_PROBLEMS = 5
 """Shown of an event that is not accepted: the first few tell which kind was meant."""
 
@@ -198,8 +200,9 @@ def parse(accepted: TypeAdapter[Accepted], event: Any) -> Accepted:
 
 def _explained(error: ValidationError, event: Any) -> str:
     problems = [
-        f"{'.'.join(str(part) for part in problem['loc']) or 'the event'}: {problem['msg']}"
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
         for problem in error.errors(include_url=False)[:MOST_PROBLEMS]
     ]
-    began = quoted(str(event))
-    return f"event not accepted: {'; '.join(problems)}. It began {began}; see events/"
+    # Both quote the event, and an event can hold anything.
+    said, began = quoted("; ".join(problems), SENTENCE), quoted(str(event))
+    return f"event not accepted: {said}. It began {began}; see events/"

@@ -183,15 +183,12 @@ class PolicyTable(Table):
         return self.get(naming.policy_key(capability))
 
     @needs("dynamodb:PutItem")
-    def accept(self, capability: str, text: str | None, digest: str, since: datetime) -> None:
-        self.put(
-            {
-                **naming.policy_key(capability),
-                "text": text,
-                "digest": digest,
-                "since": naming.instant(since),
-            }
-        )
+    def accept(
+        self, capability: str, text: str | None, digest: str, since: datetime, previous: str | None
+    ) -> None:
+        """`previous` is kept because deleting a parameter deletes its history, too."""
+        item = {"text": text, "digest": digest, "since": naming.instant(since)}
+        self.put({**naming.policy_key(capability), **item, "previous": previous})
 
 
 # ── Stored form of a recovery point ──────────────────────────────────────────────────────────────────────────────────

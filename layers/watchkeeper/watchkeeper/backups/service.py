@@ -21,7 +21,8 @@ from watchkeeper.backups.model import Place
 from watchkeeper.backups.removal import Decision
 from watchkeeper.backups.rules import due_nights, due_occurrences
 from watchkeeper.backups.steps import NIGHT, REBUILD, Taking
-from watchkeeper.news.backups import PolicyRefused
+from watchkeeper.news.backups import PolicyGone, PolicyRefused
+from watchkeeper.news.base import News
 from watchkeeper.policy import BackupsPolicy, decide_policy, policy_digest
 from watchkeeper.runs.engine import Engine, advance
 from watchkeeper.runs.record import Run, new_run, news_run
@@ -107,30 +108,36 @@ class TakeBackups:
         return meant
 
     def _read_policy(self, now: datetime) -> tuple[BackupsPolicy, datetime, str]:
-        """The policy in force, since when there has been one, and the run that tells of a refused
-        one, if any.
+        """The policy in force, since when there has been one, and the run that tells people about
+        a text that was refused or is gone, if any.
         """
         text = self.parameters.text(CAPABILITY)
         good = self.policies.last_good(CAPABILITY)
         decision = decide_policy(text, good.get("text") if good else None)
         since = naming.parse_instant(good["since"]) if good else now
         telemetry.count("PolicyRefused", 1 if decision.refused else 0)
-        if decision.refused is None:
-            digest = policy_digest(text) if text is not None else "default"
-            if good is None or good["digest"] != digest:
-                telemetry.logger.info("policy accepted", extra={"why": decision.why})
-                self.policies.accept(CAPABILITY, text, digest, since)
+        if decision.refused:
+            told = {"problems": str(decision.refused), "in_force": decision.why}
+            run_id = naming.refused_policy_id(policy_digest(text or ""))
+            return decision.policy, since, self._tell(run_id, PolicyRefused, now, told)
+        digest = policy_digest(text) if text is not None else "default"
+        if good and good["digest"] == digest:
             return decision.policy, since, ""
-        run_id = naming.refused_policy_id(policy_digest(text or ""))
-        told = PolicyRefused.about(
-            news_run(run_id, now),
-            at=now,
-            parameter=f"{self.parameters.prefix}/{CAPABILITY}",
-            problems=str(decision.refused),
-            in_force=decision.why,
-        )
+        telemetry.logger.info("policy accepted", extra={"why": decision.why})
+        meant = ""
+        if good and text is None:
+            run_id = naming.gone_policy_id(good["digest"], now)
+            meant = self._tell(run_id, PolicyGone, now, {})
+        previous = good.get("text") if good else None
+        self.policies.accept(CAPABILITY, text, digest, since, previous)
+        return decision.policy, since, meant
+
+    def _tell(self, run_id: str, kind: type[News], now: datetime, fields: dict[str, str]) -> str:
+        """A run that does nothing but tell people, once per id; its id."""
+        parameter = f"{self.parameters.prefix}/{CAPABILITY}"
+        told = kind.about(news_run(run_id, now), at=now, parameter=parameter, **fields)
         self.runs.start(news_run(run_id, now, told))
-        return decision.policy, since, run_id
+        return run_id
 
     def _policy_in_force(self) -> BackupsPolicy:
         good = self.policies.last_good(CAPABILITY)

@@ -77,6 +77,25 @@ class RemovalHalted(News):
         return {"RemovalHalted": 1}
 
 
+class PolicyGone(News):
+    """The operator's policy parameter is not there any more, so the documented default rules."""
+
+    is_page: ClassVar[bool] = True
+    parameter: str
+
+    def subject(self) -> str:
+        return f"Policy gone: {self.parameter}"
+
+    def text(self) -> str:
+        return (
+            f"The parameter {self.parameter} is not there any more: the documented default policy "
+            "is in force. Its plans and what they keep may differ from yours.\n\n"
+            "If that is not meant, write the parameter again before the next removal. The text "
+            "that was in force is kept as `previous` in the item POLICY#backups of the table.\n\n"
+            "Runbook: docs/runbooks/policy-refused.md"
+        )
+
+
 class PolicyRefused(News):
     """The operator's policy was not put in force."""
 

@@ -1,0 +1,190 @@
+"""The demo runs, shows what there is to recover from, and shows the same every time."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from local.account import INSTANCES, VOLUMES
+from local.demo.__main__ import main, run_demo
+from local.demo.backups_state import BackupsState, Fate, Protected
+from local.demo.backups_view import named, sections, span, tell
+from local.demo.page import Page, plain
+from local.demo.timeline import Line, folded
+from watchkeeper.backups.model import Finding, Gap, Kind, Part, Place, RecoveryPoint, State
+from watchkeeper.policy import decide_policy
+
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+ARN = "arn:aws:ec2:us-east-1:123456789012:volume/vol-0a"
+UNTRUSTED = "[red]boo[/red] [link=file:///etc]x[/link]\x1b[31m\r\nbye"
+
+
+def shown_by(*renderables: Table) -> str:
+    file = io.StringIO()
+    page = Page(Console(file=file, highlight=False))
+    page.show(*renderables)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    folder = tmp_path_factory.mktemp("demo")
+    file = io.StringIO()
+    run_demo(Page(Console(file=file, highlight=False)), days=2, kept_in=folder)
+    return file.getvalue(), folder
+
+
+@pytest.mark.slow
+class TestTwoDays:
+    def test_both_tables_name_every_resource_that_has_a_plan(
+        self, two_days: tuple[str, Path]
+    ) -> None:
+        text, _ = two_days
+        points, coverage = text.split("Recovery points, and why")[1].split("Coverage against")
+        plans = {"gold", "silver", "bronze"}
+        for one in (*INSTANCES, *VOLUMES):
+            if one.plan in plans:
+                assert f" {one.name} " in points
+                assert f" {one.name} " in coverage.split("What no plan protects")[0]
+
+    def test_what_no_plan_protects_is_listed_with_its_reason(
+        self, two_days: tuple[str, Path]
+    ) -> None:
+        unprotected = " ".join(two_days[0].split("What no plan protects")[1].split())
+        for reason in ("did you mean gold?", "never tagged", "unsupported kind", "opted out"):
+            assert reason in unprotected
+        assert "protected elsewhere" in unprotected
+
+    def test_the_timeline_tells_what_happened(self, two_days: tuple[str, Path]) -> None:
+        timeline = two_days[0].split("Recovery points, and why")[0]
+        for told in ("Monday 23 November", "The operator tags", "silver: 4 recovery points"):
+            assert told in timeline
+
+    def test_a_file_gets_no_terminal_codes_and_no_long_lines(
+        self, two_days: tuple[str, Path]
+    ) -> None:
+        assert "\x1b" not in two_days[0]
+        assert max(map(len, two_days[0].splitlines())) <= 100
+
+    def test_it_answers_whether_one_can_recover(self, two_days: tuple[str, Path]) -> None:
+        answer = two_days[0].split("Can we recover?")[1]
+        assert "What is at risk?" in answer
+        assert "harbour-contracts (gold)" in answer
+
+    def test_the_state_is_left_behind(self, two_days: tuple[str, Path]) -> None:
+        text, folder = two_days
+        records = [json.loads(line) for line in (folder / "state.jsonl").read_text().splitlines()]
+        assert any(record["pk"].startswith("POINT#") for record in records)
+        assert "Alarm" in (folder / "pages.txt").read_text()
+        assert "RecoveryPointsCompleted" in (folder / "news.jsonl").read_text()
+        assert "Can we recover?" in (folder / "demo.html").read_text()
+        assert (folder / "demo.txt").read_text().split() == text.split()
+
+    def test_it_is_the_same_every_time(self, two_days: tuple[str, Path], tmp_path: Path) -> None:
+        _, folder = two_days
+        run_demo(Page(Console(file=io.StringIO())), days=2, kept_in=tmp_path)
+        for name in ("demo.txt", "news.jsonl", "pages.txt"):
+            again = (tmp_path / name).read_text().replace(str(tmp_path), str(folder))
+            assert again.split() == (folder / name).read_text().split(), name
+
+
+def test_a_length_that_makes_no_demo_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--days", "0"])
+    assert "1 to 31" in capsys.readouterr().err
+
+
+def point(**changes: object) -> RecoveryPoint:
+    values = {
+        "resource": ARN,
+        "id": "0" * 16,
+        "kind": Kind.VOLUME,
+        "created_at": AT - timedelta(hours=2),
+        "run": "backup#gold#2026-11-23T22:00Z",
+        "plan": "gold",
+        "place": Place("123456789012", "us-east-1"),
+        "state": State.COMPLETED,
+        "parts": (Part("snap-0a", "vol-0a", 8),),
+        "completed_at": AT - timedelta(hours=1),
+    }
+    return RecoveryPoint(**(values | changes))  # type: ignore[arg-type]
+
+
+def state(name: str, why: str) -> BackupsState:
+    protected = Protected(
+        arn=ARN,
+        name=name,
+        kind=Kind.VOLUME,
+        plan="gold",
+        fates=[Fate(point(), "kept", why, ("daily",))],
+        objective=timedelta(hours=8),
+        gap=None,
+    )
+    finding = Finding(ARN, name, Gap.UNKNOWN_PLAN, why)
+    return BackupsState(AT, decide_policy(None, None).policy, [protected], [finding])
+
+
+def test_untrusted_text_is_shown_as_text() -> None:
+    text = shown_by(*(table for _, table in sections(state("[red]boo[/red]", UNTRUSTED))))
+    assert text.count("[red]boo[/red]") >= 4
+    assert "\x1b" not in text
+    assert "\r" not in text
+
+
+def test_control_characters_are_replaced() -> None:
+    assert plain("a\x1b[31mb\r\nc").plain == "a�[31mb��c"
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (timedelta(minutes=40), "40 min"),
+        (timedelta(hours=1, minutes=5), "1 h 05 min"),
+        (timedelta(hours=11, minutes=59), "12 h"),
+        (timedelta(days=1), "24 h"),
+        (timedelta(days=8), "8 d"),
+    ],
+)
+def test_lengths_of_time_are_said_shortly(length: timedelta, said: str) -> None:
+    assert span(length) == said
+
+
+@pytest.mark.parametrize("as_text", [lambda: ARN, lambda: "vol-0a"])
+def test_resources_are_called_by_name(as_text: Callable[[], str]) -> None:
+    assert named(f"{as_text()}: gone", {"vol-0a": "invoices"}) == "invoices: gone"
+    assert named(f"{as_text()}: gone", {}) == "vol-0a: gone"
+
+
+def test_a_slow_night_is_told_when_it_ends() -> None:
+    news = {
+        "type": "RecoveryPointsCompleted",
+        "run": "backup#gold#2026-11-23T22:00Z#000",
+        "at": "2026-11-24T00:00:00Z",
+        "plan": "gold",
+        "completed": 1,
+        "failed": 0,
+        "reasons": [],
+    }
+    line = tell(news)
+    assert line is not None
+    assert line.at == AT
+    assert line.says == "gold: 1 recovery point, complete 2 h after the night began"
+
+
+def test_news_of_others_is_no_line_of_backups() -> None:
+    assert tell({"type": "RunDue", "run": "drill#x"}) is None
+
+
+def test_nights_that_went_the_same_way_share_a_line() -> None:
+    lines = [Line(AT, "done", "gold"), Line(AT + timedelta(hours=6), "done", "gold")]
+    assert [line.moments for line in folded(lines)] == ["00:00 06:00"]
+
+
+def test_each_page_has_a_line_of_its_own() -> None:
+    lines = [Line(AT, "page", "Stuck"), Line(AT + timedelta(hours=6), "page", "Stuck")]
+    assert [line.moments for line in folded(lines)] == ["00:00", "06:00"]
