@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local.demo.backups_state import BackupsState, Fate, Protected
-from local.demo.page import joined, plain
+from local.demo.page import plain
 from local.demo.timeline import Line
 from watchkeeper import naming
 from watchkeeper.backups.model import ACCEPTED, Finding
@@ -40,15 +40,13 @@ REFUSAL = "but it cannot be removed: "
 
 def tell(news: Mapping[str, Any]) -> Line | None:
     """A line of the timeline, for the news of backups that are worth one."""
-    match news["type"]:
-        case "RecoveryPointsCompleted":
-            return _completed(news)
-        case "RecoveryPointsRemoved":
-            return _removed(news)
-        case "StepFailed":
-            return Line(
-                _at(news), "trouble", f"{news['run']}: {news['step']} failed", [news["why"]]
-            )
+    kind = news["type"]
+    if kind == "RecoveryPointsCompleted":
+        return _completed(news)
+    if kind == "RecoveryPointsRemoved":
+        return _removed(news)
+    if kind == "StepFailed" and news["capability"] in ("backup", "expire"):
+        return Line(_at(news), "trouble", f"{news['run']}: {news['step']} failed", [news["why"]])
     return None
 
 
@@ -125,26 +123,45 @@ def _table(*columns: tuple[str, dict[str, Any]]) -> Table:
 
 def _points(state: BackupsState) -> Table:
     table = _table(
-        ("recovery point", {"width": 23, "no_wrap": True}),
+        ("recovery point", {"width": 21, "no_wrap": True}),
         ("", {"width": 11, "no_wrap": True}),
         ("why", {"ratio": 1}),
     )
-    for one in state.protected:
-        table.add_row(
-            plain(one.name, "bold"), _plan(one.plan), Text(_tally(one), style="bright_black")
-        )
-        for fate, others in _worth_showing(one):
+    for alike in _alike(state.protected):
+        for one in alike:
+            tally = Text(_tally(one), style="bright_black")
+            table.add_row(plain(one.name, "bold"), _plan(one.plan), tally)
+        for fate, others in _worth_showing(alike[0]):
             times = f" ×{1 + len(others)}" if others else ""
             word = Text(f"{fate.word}{times}", style=FATES.get(fate.word, ""))
-            table.add_row(_when(fate), word, _why(fate, others))
+            when = f"  {fate.point.created_at:%a %d %b %H:%M}"
+            table.add_row(when, word, _why(fate, others))
         table.add_section()
     return table
 
 
+def _alike(protected: Sequence[Protected]) -> list[list[Protected]]:
+    """Resources of one plan whose recovery points met the same fates share their lines."""
+    groups: dict[Any, list[Protected]] = {}
+    for one in protected:
+        lines = tuple(
+            (fate.point.created_at, fate.word, _why(fate, others).plain)
+            for fate, others in _worth_showing(one)
+        )
+        alike = (one.plan, lines, frozenset(_tally_of(one).items()))
+        groups.setdefault(alike, []).append(one)
+    return list(groups.values())
+
+
+def _tally_of(one: Protected) -> Counter[str]:
+    return Counter(fate.word for fate in one.fates)
+
+
 def _tally(one: Protected) -> str:
-    counts = Counter(fate.word for fate in one.fates)
+    counts = _tally_of(one)
     shown = [f"{counts[word]} {word}" for word in FATES if counts[word]]
-    return ", ".join(shown) or "none yet"
+    gib = max((sum(part.gib for part in fate.point.parts) for fate in one.fates), default=0)
+    return f"{gib} GiB: " * bool(gib) + (", ".join(shown) or "none yet")
 
 
 def _worth_showing(one: Protected) -> list[tuple[Fate, list[Fate]]]:
@@ -160,19 +177,13 @@ def _worth_showing(one: Protected) -> list[tuple[Fate, list[Fate]]]:
     return shown
 
 
-def _when(fate: Fate) -> Text:
-    gib = sum(part.gib for part in fate.point.parts)
-    size = Text(f"{gib:4} GiB" if gib else "", style="bright_black")
-    return joined([f" {fate.point.created_at:%a %d %H:%M}", size])
-
-
 def _why(fate: Fate, others: Sequence[Fate]) -> Text:
     why = plain(_without_ids(fate.why))
     if others and fate.word == "kept":
         rules = Counter(rule for each in others for rule in each.rules)
         kept = ", ".join(f"{count} {rule}" for rule, count in rules.items())
         oldest = min(each.point.created_at for each in others)
-        why.append(f"\nthe others: {kept}; back to {oldest:%a %d %H:%M}", style="bright_black")
+        why.append(f"\nthe others: {kept}; back to {oldest:%a %d %b %H:%M}", style="bright_black")
     return why
 
 
@@ -180,10 +191,10 @@ def _coverage(state: BackupsState) -> Table:
     table = _table(
         ("resource", {"ratio": 1}),
         ("plan", {"width": 6}),
-        ("safe since", {"width": 12}),
+        ("protected since", {"width": 16}),
         ("newest", {"width": 12}),
         ("age", {"justify": "right", "width": 5}),
-        ("RPO", {"justify": "right", "width": 5}),
+        ("RPO", {"justify": "right", "width": 4}),
         ("verdict", {"width": 23}),
     )
     for one in state.protected:
@@ -191,10 +202,10 @@ def _coverage(state: BackupsState) -> Table:
         table.add_row(
             plain(one.name),
             _plan(one.plan),
-            f"{one.since:%a %d %H:%M}" if one.since else "never",
+            f"{one.since:%a %d %b %H:%M}" if one.since else "never",
             f"{newest:%a %d %H:%M}" if newest else "none",
-            span(state.at - newest) if newest else "–",
-            span(one.objective) if one.objective else "–",
+            _hours(state.at - newest) if newest else "–",
+            _hours(one.objective) if one.objective else "–",
             _verdict(one),
         )
     return table
@@ -203,7 +214,7 @@ def _coverage(state: BackupsState) -> Table:
 def _verdict(one: Protected) -> Text:
     if one.gap is not None:
         return plain(f"✘ {one.gap.gap.value}", "bold red")
-    return Text("✔ in time", style="green")
+    return Text("✔ within its RPO", style="green")
 
 
 def _unprotected(findings: Sequence[Finding]) -> Table:
@@ -229,11 +240,7 @@ def answers(state: BackupsState) -> list[tuple[str, Text]]:
     """Questions that people ask, answered in a line or two."""
     good = [one for one in state.protected if one.gap is None]
     bad = [one for one in state.protected if one.gap is not None]
-    total = len(state.protected)
-    verdict = (
-        f"Yes: {len(good)} of the {total} resources that have a plan, each within its objective."
-    )
-    answers = [("Can we recover?", Text(verdict, style="bold green" if good else "bold red"))]
+    answers = [("Can we recover?", _verdict_on_all(len(good), len(state.protected)))]
     points = [point for one in state.protected for point in one.completed]
     if points:
         answers.append(("From when?", _from_when(state, good)))
@@ -244,8 +251,17 @@ def answers(state: BackupsState) -> list[tuple[str, Text]]:
             style="yellow",
         )
     )
-    answers.append(("What is at risk?", joined(at_risk, "\n")))
+    answers.append(("What is at risk?", Text("\n").join(at_risk)))
     return answers
+
+
+def _verdict_on_all(good: int, total: int) -> Text:
+    if not good:
+        return Text("No: no resource can be restored within its objective.", style="bold red")
+    if good < total:
+        verdict = f"Yes for {good} of the {total} resources that have a plan, each within its RPO."
+        return Text(verdict, style="bold green")
+    return Text(f"Yes: all {total} resources that have a plan, within their RPO.", "bold green")
 
 
 def _from_when(state: BackupsState, good: Sequence[Protected]) -> Text:
@@ -253,11 +269,10 @@ def _from_when(state: BackupsState, good: Sequence[Protected]) -> Text:
         plan: max(state.at - one.completed[0].created_at for one in good if one.plan == plan)
         for plan in dict.fromkeys(one.plan for one in good)
     }
-    ages = ", ".join(f"{plan} {span(age)}" for plan, age in newest.items())
+    ages = ", ".join(f"{plan} {_hours(age)}" for plan, age in newest.items())
     oldest = min(point.created_at for one in state.protected for point in one.completed)
-    return Text(
-        f"At most this is lost: {ages}. The furthest way back is to {oldest:%a %d %b %H:%M}."
-    )
+    lost = f"Lost if everything broke now: {ages}."
+    return Text(f"{lost}\nThe furthest way back is to {oldest:%a %d %b %H:%M}.")
 
 
 def _risk(one: Protected) -> Text:
@@ -273,6 +288,12 @@ def _plan(plan: str) -> Text:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _hours(length: timedelta) -> str:
+    """A length of time in one number, to compare at a glance."""
+    hour = timedelta(hours=1)
+    return span(round(length / hour) * hour if length > hour else length)
 
 
 def span(length: timedelta) -> str:

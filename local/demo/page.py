@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -42,8 +41,3 @@ class Page:
 def plain(text: str, style: str = "") -> Text:
     """A text that somebody else may have written, as text: no markup, no control characters."""
     return Text("".join(each if each.isprintable() else "�" for each in text), style=style)
-
-
-def joined(parts: Iterable[Text | str], between: str = " ") -> Text:
-    """Texts in one line; a plain string of them is ours, and is no markup either."""
-    return Text(between).join(part if isinstance(part, Text) else Text(part) for part in parts)

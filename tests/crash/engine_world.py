@@ -242,30 +242,31 @@ class Process:
             raise Died
         self.world.calls += 1
         mishap = self.world.mishaps.pop(self.world.calls, "")
-        match mishap:
-            case "dies before":
-                self.die()
-            case "hangs":
-                self.world.now += TIMEOUT
-                self.die()
-            case "throttled":
-                raise Throttled("aws:Call", "Throttling", "too many requests")
-            case "lost on the way":
-                raise Unclear("aws:Call", "InternalError", "no answer")
-            case "twin before":
-                self.world.invoke()
+        self._before(mishap)
         self.world.now += LATENCY
         result = effect()
-        match mishap:
-            case "dies after":
-                self.die()
-            case "no answer":
-                raise Unclear("aws:Call", "InternalError", "no answer")
-            case "twin after":
-                self.world.invoke()
-            case "twin, a minute fast":
-                self.world.invoke(skew=MINUTE)
+        self._after(mishap)
         return result
+
+    def _before(self, mishap: str) -> None:
+        if mishap == "hangs":
+            self.world.now += TIMEOUT
+        if mishap in {"hangs", "dies before"}:
+            self.die()
+        if mishap == "throttled":
+            raise Throttled("aws:Call", "Throttling", "too many requests")
+        if mishap == "lost on the way":
+            raise Unclear("aws:Call", "InternalError", "no answer")
+        if mishap == "twin before":
+            self.world.invoke()
+
+    def _after(self, mishap: str) -> None:
+        if mishap == "dies after":
+            self.die()
+        if mishap == "no answer":
+            raise Unclear("aws:Call", "InternalError", "no answer")
+        if mishap in {"twin after", "twin, a minute fast"}:
+            self.world.invoke(skew=MINUTE if mishap.endswith("fast") else timedelta())
 
 
 MISHAPS = (

@@ -129,7 +129,9 @@ def explore(
             calm = tell()
         except BaseException:
             if forks.taken:
-                _leave(forks.file_of(forks.taken), Branch(forks.taken, error=traceback.format_exc()))
+                _leave(
+                    forks.file_of(forks.taken), Branch(forks.taken, error=traceback.format_exc())
+                )
             raise
         else:
             if forks.taken:

@@ -1,6 +1,7 @@
 """A tiny account, one night of backups in it, and what there is afterwards."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,9 +47,9 @@ class Account:
     data: str
     """The volumes of the instance."""
 
-    @property
-    def names(self) -> dict[str, str]:
-        return {identifier: name for name, identifier in self.ids.items()}
+    def name_of(self, record: dict[str, Any]) -> str:
+        identifier = record["resource"].rsplit("/", 1)[-1]
+        return next(name for name, known in self.ids.items() if known == identifier)
 
     def arn(self, name: str) -> str:
         kind = "instance" if name == SERVER else "volume"
@@ -72,7 +73,9 @@ def account(
         )
         made = _furnished(cloud)
         if breaks:
-            installed_in(cloud).fail_snapshot_of(made.ids[BROKEN], "An internal error occurred.", times=99)
+            installed_in(cloud).fail_snapshot_of(
+                made.ids[BROKEN], "An internal error occurred.", times=99
+            )
         yield made
 
 
@@ -110,10 +113,18 @@ def items(cloud: Cloud) -> list[dict[str, Any]]:
     """The whole table, in plain Python."""
     from watchkeeper.aws.table import unpack  # noqa: PLC0415, the layer is importable inside a box
 
-    pages = cloud.client("dynamodb").get_paginator("scan").paginate(
-        TableName=cloud.physical_id("Table"), ConsistentRead=True
+    pages = (
+        cloud.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(TableName=cloud.physical_id("Table"), ConsistentRead=True)
     )
     return [unpack(item) for page in pages for item in page["Items"]]
+
+
+def records(cloud: Cloud) -> list[dict[str, Any]]:
+    """The catalogue: every recovery point as it is stored, by key."""
+    found = [item for item in items(cloud) if item["pk"].startswith("POINT#")]
+    return sorted(found, key=lambda item: (item["pk"], item["sk"]))
 
 
 @dataclass(frozen=True, order=True)
@@ -140,6 +151,8 @@ class Outcome:
     pages: tuple[str, ...]
     """Subjects of the pages that are ours, alarms left out."""
     news: tuple[str, ...]
+    reasons: dict[str, str]
+    """Per source, why its newest recovery point failed, was removed or is not what it should be."""
 
     @property
     def unlisted(self) -> set[str]:
@@ -148,37 +161,37 @@ class Outcome:
 
     @property
     def kept(self) -> dict[tuple[str, str], int]:
-        """Per source and state, the recovery points that are not gone."""
-        counts: dict[tuple[str, str], int] = {}
-        for point in self.points:
-            if point.state != "removed":
-                key = (point.source, point.state)
-                counts[key] = counts.get(key, 0) + 1
-        return counts
+        """Per source and state, the recovery points that have snapshots."""
+        return Counter(
+            (point.source, point.state)
+            for point in self.points
+            if point.volumes and point.state != "removed"
+        )
 
 
 def outcome(made: Account) -> Outcome:
     cloud = made.cloud
-    table = items(cloud)
-    records = [item for item in table if item["pk"].startswith("POINT#")]
-    runs = [item for item in table if item["sk"] == "RUN"]
+    points = records(cloud)
+    runs = [item for item in items(cloud) if item["sk"] == "RUN"]
     return Outcome(
-        points=tuple(sorted(_point(made, item) for item in records)),
-        catalogue={
-            part["snapshot"]: item["state"] for item in records for part in item["parts"]
-        },
+        points=tuple(sorted(_point(made, item) for item in points)),
+        catalogue={part["snapshot"]: item["state"] for item in points for part in item["parts"]},
         snapshots=frozenset(ours(cloud)),
         runs={item["pk"].removeprefix("RUN#"): _stands(item) for item in runs},
         pages=tuple(
             page.subject or "" for page in cloud.published("PagesTopic") if not _alarm(page.subject)
         ),
         news=tuple(news.json()["type"] for news in cloud.published("NewsTopic")),
+        reasons={made.name_of(one): one["why"] for one in sorted(points, key=_created_at)},
     )
 
 
 def _point(made: Account, item: dict[str, Any]) -> Point:
-    source = made.names[item["resource"].rsplit("/", 1)[-1]]
-    return Point(source, item["state"], len(item["parts"]), item["run"].split("#")[2])
+    return Point(made.name_of(item), item["state"], len(item["parts"]), item["run"].split("#")[2])
+
+
+def _created_at(item: dict[str, Any]) -> str:
+    return str(item["created_at"])
 
 
 def _stands(item: dict[str, Any]) -> str:

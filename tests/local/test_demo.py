@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from local.account import INSTANCES, VOLUMES
 from local.demo.__main__ import main, run_demo
 from local.demo.backups_state import BackupsState, Fate, Protected
-from local.demo.backups_view import named, sections, span, tell
+from local.demo.backups_view import answers, named, sections, span, tell
 from local.demo.page import Page, plain
 from local.demo.timeline import Line, folded
 from watchkeeper.backups.model import Finding, Gap, Kind, Part, Place, RecoveryPoint, State
@@ -88,7 +88,7 @@ class TestTwoDays:
     def test_it_is_the_same_every_time(self, two_days: tuple[str, Path], tmp_path: Path) -> None:
         _, folder = two_days
         run_demo(Page(Console(file=io.StringIO())), days=2, kept_in=tmp_path)
-        for name in ("demo.txt", "news.jsonl", "pages.txt"):
+        for name in ("demo.txt", "news.jsonl", "pages.txt", "state.jsonl"):
             again = (tmp_path / name).read_text().replace(str(tmp_path), str(folder))
             assert again.split() == (folder / name).read_text().split(), name
 
@@ -136,6 +136,27 @@ def test_untrusted_text_is_shown_as_text() -> None:
     assert "\r" not in text
 
 
+def test_resources_that_met_the_same_fate_share_their_lines() -> None:
+    one = state("web-1", "newest of the day")
+    twin = replace(one.protected[0], name="web-2", arn=ARN + "b")
+    other = replace(twin, name="web-3", fates=[Fate(point(), "refused", "it is locked")])
+    both = replace(one, protected=[*one.protected, twin, other])
+    text = shown_by(sections(both)[0][1])
+    assert text.count("newest of the day") == 1
+    assert all(name in text for name in ("web-1", "web-2", "web-3", "it is locked"))
+
+
+def test_nothing_to_restore_from_is_no_yes() -> None:
+    gap = Finding(ARN, "web-1", Gap.NO_RECOVERY_POINT, "this night took none", "gold")
+    failed = Fate(point(state=State.FAILED, completed_at=None), "failed", "its key is disabled")
+    one = state("web-1", "")
+    bad = replace(one, protected=[replace(one.protected[0], gap=gap, fates=[failed])])
+    said = {question: answer.plain for question, answer in answers(bad)}
+    assert said["Can we recover?"].startswith("No: ")
+    assert "From when?" not in said
+    assert "web-1 (gold): no recovery point yet; its key is disabled" in said["What is at risk?"]
+
+
 def test_control_characters_are_replaced() -> None:
     assert plain("a\x1b[31mb\r\nc").plain == "a�[31mb��c"
 
@@ -154,10 +175,10 @@ def test_lengths_of_time_are_said_shortly(length: timedelta, said: str) -> None:
     assert span(length) == said
 
 
-@pytest.mark.parametrize("as_text", [lambda: ARN, lambda: "vol-0a"])
-def test_resources_are_called_by_name(as_text: Callable[[], str]) -> None:
-    assert named(f"{as_text()}: gone", {"vol-0a": "invoices"}) == "invoices: gone"
-    assert named(f"{as_text()}: gone", {}) == "vol-0a: gone"
+@pytest.mark.parametrize("written", [ARN, "vol-0a"])
+def test_resources_are_called_by_name(written: str) -> None:
+    assert named(f"{written}: gone", {"vol-0a": "invoices"}) == "invoices: gone"
+    assert named(f"{written}: gone", {}) == "vol-0a: gone"
 
 
 def test_a_slow_night_is_told_when_it_ends() -> None:

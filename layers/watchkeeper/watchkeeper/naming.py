@@ -135,6 +135,18 @@ def coverage_pk(capability: str) -> str:
     return f"COVERAGE#{capability}"
 
 
+COVERAGE_PLAN = "PLAN#"
+
+
+def coverage_key(capability: str, plan: str) -> dict[str, str]:
+    return {"pk": coverage_pk(capability), "sk": f"{COVERAGE_PLAN}{plan}"}
+
+
+def findings_key(capability: str, plan: str) -> dict[str, str]:
+    """Beside the plan's numbers: the sweep reads those every minute, and findings are long."""
+    return {"pk": coverage_pk(capability), "sk": f"FINDINGS#{plan}"}
+
+
 def receipt_key(consumer: str, event_id: str) -> dict[str, str]:
     return {"pk": f"SEEN#{consumer}#{event_id}", "sk": "RECEIPT"}
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from math import isfinite
 from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
 
@@ -323,6 +323,7 @@ def policy_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+@lru_cache(maxsize=4)  # every tick and sweep reads the same text; two are in play while it changes
 def parse_backups_policy(text: str) -> BackupsPolicy:
     """Read the operator's JSON. Raises `PolicyRefused` with every problem that it has."""
     problems = list(_problems_of_json(_read_json(text), ()))

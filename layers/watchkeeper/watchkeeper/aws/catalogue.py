@@ -1,4 +1,6 @@
-"""The catalogue of recovery points, what stands beside a run, and how plans stood: the table's backup items."""
+"""The catalogue of recovery points, what stands beside a run, and how plans stood: the table's
+backup items.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -11,8 +13,6 @@ from watchkeeper.aws.iam import needs
 from watchkeeper.aws.table import TRANSACTION_ITEMS, Item, Table
 from watchkeeper.backups.model import (
     Coverage,
-    Finding,
-    Gap,
     Kind,
     Part,
     Place,
@@ -23,11 +23,15 @@ from watchkeeper.backups.model import (
 )
 
 MAX_FINDINGS = 300
-"""Findings stored whole: with their sentences they take half of an item's 400 KB; the rest is a number."""
+"""Findings stored whole: with their sentences they take half of an item's 400 KB; the rest is a
+number.
+"""
 
 
 class Catalogue(Table):
-    """Recovery points. Records are never deleted; `listed_in` keeps those with something left to remove in an index."""
+    """Recovery points. Records are never deleted; `listed_in` keeps those with something left to
+    remove in an index.
+    """
 
     def __init__(self, name: str, stack: str) -> None:
         super().__init__(name)
@@ -49,7 +53,9 @@ class Catalogue(Table):
 
     @needs("dynamodb:PutItem")
     def record(self, points: Iterable[RecoveryPoint]) -> None:
-        """Enter new points; one that is there already stays as it is, for whoever moved it on knows better."""
+        """Enter new points; one that is there already stays as it is, for whoever moved it on knows
+        better.
+        """
         left = [self._item(point) for point in points]
         while left:
             batch, left = left[:TRANSACTION_ITEMS], left[TRANSACTION_ITEMS:]
@@ -92,11 +98,15 @@ class Catalogue(Table):
 
 
 class TargetTable(Table):
-    """What a night chose, in items beside its run: one list of targets per shard, and what it found on the way."""
+    """What a night chose, in items beside its run: one list of targets per shard, and what it found
+    on the way.
+    """
 
     @needs("dynamodb:PutItem")
     def freeze(self, run_id: str, shards: Sequence[Sequence[Target]]) -> None:
-        """Store the choice; raises AlreadyThere if this run has chosen before. The first shard is written last."""
+        """Store the choice; raises AlreadyThere if this run has chosen before. The first shard is
+        written last.
+        """
         items = [
             naming.targets_key(run_id, number)
             | {
@@ -129,48 +139,49 @@ class TargetTable(Table):
 
 
 SHARDS_TOGETHER = 40
-"""A shard's targets take up to 80 KB (instances with many volumes); forty stay under a transaction's 4 MB."""
+"""A shard's targets take up to 80 KB (instances with many volumes); forty stay under a
+transaction's 4 MB.
+"""
 
 
 class CoverageTable(Table):
     """How each plan stood after its last night, and which night it started last."""
 
     @needs("dynamodb:Query")
-    def all(self, capability: str) -> dict[str, Item]:
-        """Per plan: `started` (its last occurrence) and, once a night has been reported, the coverage."""
-        items = self.query("pk = :pk", {":pk": naming.coverage_pk(capability)}, ConsistentRead=True)
-        return {item["sk"]: item for item in items}
-
-    @needs("dynamodb:Query")
     def standings(self, capability: str) -> dict[str, Standing]:
-        """Per plan, what the sweep needs to know."""
-        return {plan: _standing(item) for plan, item in self.all(capability).items()}
+        """Per plan, what the sweep needs to know every minute: numbers and times, no findings."""
+        items = self.query(
+            "pk = :pk AND begins_with(sk, :plans)",
+            {":pk": naming.coverage_pk(capability), ":plans": naming.COVERAGE_PLAN},
+            ConsistentRead=True,
+        )
+        return {item["sk"].removeprefix(naming.COVERAGE_PLAN): _standing(item) for item in items}
 
     @needs("dynamodb:UpdateItem")
     def started(self, capability: str, plan: str, occurrence: datetime) -> None:
         self.update(
-            {"pk": naming.coverage_pk(capability), "sk": plan},
+            naming.coverage_key(capability, plan),
             UpdateExpression="SET started = :at",
             values={":at": naming.instant(occurrence)},
         )
 
-    @needs("dynamodb:UpdateItem")
+    @needs("dynamodb:PutItem", "dynamodb:UpdateItem")
     def report(self, capability: str, coverage: Coverage, now: datetime) -> None:
         findings = [_plain(asdict(finding)) for finding in coverage.findings[:MAX_FINDINGS]]
+        self.put({**naming.findings_key(capability, coverage.plan), "findings": findings})
+        values = {
+            "occurrence": naming.instant(coverage.occurrence),
+            "targets": coverage.targets,
+            "completed": coverage.completed,
+            "failed": coverage.failed,
+            "oldest": naming.instant(coverage.oldest) if coverage.oldest else "",
+            "unprotected": coverage.unprotected,
+            "reported_at": naming.instant(now),
+        }
         self.update(
-            {"pk": naming.coverage_pk(capability), "sk": coverage.plan},
-            UpdateExpression="SET occurrence = :occurrence, targets = :targets, completed = :completed, failed = :failed, "
-            "oldest = :oldest, findings = :findings, unprotected = :unprotected, reported_at = :now",
-            values={
-                ":occurrence": naming.instant(coverage.occurrence),
-                ":targets": coverage.targets,
-                ":completed": coverage.completed,
-                ":failed": coverage.failed,
-                ":oldest": naming.instant(coverage.oldest) if coverage.oldest else "",
-                ":findings": findings,
-                ":unprotected": coverage.unprotected,
-                ":now": naming.instant(now),
-            },
+            naming.coverage_key(capability, coverage.plan),
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
+            values={f":{name}": value for name, value in values.items()},
         )
 
 
@@ -179,7 +190,9 @@ class PolicyTable(Table):
 
     @needs("dynamodb:GetItem")
     def last_good(self, capability: str) -> Item | None:
-        """`text` (absent for the default), `digest`, and `since`: when the first policy came into force."""
+        """`text` (absent for the default), `digest`, and `since`: when the first policy came into
+        force.
+        """
         return self.get(naming.policy_key(capability))
 
     @needs("dynamodb:PutItem")
@@ -191,7 +204,7 @@ class PolicyTable(Table):
         self.put({**naming.policy_key(capability), **item, "previous": previous})
 
 
-# ── Stored form of a recovery point ──────────────────────────────────────────────────────────────────────────────────
+# ── Stored form of a recovery point ───────────────────────────────────────────────────────────────
 
 _KNOWN = {
     "pk", "sk", "listed_in", "resource", "id", "kind", "created_at", "run", "plan", "place", "state", "parts",
@@ -251,12 +264,6 @@ def _standing(item: Mapping[str, Any]) -> Standing:
         return naming.parse_instant(item[name]) if item.get(name) else None
 
     return Standing(at("started"), at("occurrence"), int(item.get("targets", 0)), at("oldest"))
-
-
-def read_findings(item: Mapping[str, Any]) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(**{**finding, "gap": Gap(finding["gap"])}) for finding in item.get("findings", ())
-    )
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:

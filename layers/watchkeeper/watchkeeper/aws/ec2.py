@@ -21,13 +21,16 @@ SNAPSHOT_PAGE = 1000
 FILTER_VALUES = 200
 """The most values that EC2 takes in one filter."""
 COPY = "vol-ffffffff"
-"""What a copied snapshot shows as its volume. Copies are their makers', whatever tags they carry."""
+"""What a copied snapshot shows as its volume. Copies are their makers', whatever tags they carry.
+"""
 LIVING = frozenset({"pending", "running", "stopping", "stopped"})
-"""Instance states with volumes worth a snapshot; a terminated instance stays visible for an hour."""
+"""Instance states with volumes worth a snapshot; a terminated instance stays visible for an hour.
+"""
 STATEFUL = [
     "rds", "dynamodb", "s3:bucket", "elasticfilesystem", "fsx", "elasticache", "redshift", "es", "kafka",
 ]  # fmt: skip
-"""Services whose resources hold data that somebody may ask a plan to protect. EC2 is not among them: it answers for itself,
+"""Services whose resources hold data that somebody may ask a plan to protect. EC2 is not among
+them: it answers for itself,
 and a fleet's volumes would come back here a hundred a page."""
 OTHERS = {
     "aws:backup:source-resource": "AWS Backup",
@@ -121,7 +124,9 @@ class Fleet(_Ec2):
 
 
 class TaggedResources:
-    """Resources of every kind that carry a tag: finds those that a plan is asked to protect and cannot."""
+    """Resources of every kind that carry a tag: finds those that a plan is asked to protect and
+    cannot.
+    """
 
     @cached_property
     def client(self) -> Any:
@@ -151,7 +156,9 @@ class SnapshotTaker(_Ec2):
 
     @needs("ec2:CreateSnapshot", "ec2:CreateTags")
     def snapshot_volume(self, target: Target, tags: Tags) -> None:
-        """Start a snapshot of a volume, tagged as it is made. Any error but Unclear means that none was made."""
+        """Start a snapshot of a volume, tagged as it is made. Any error but Unclear means that none
+        was made.
+        """
         with translated("ec2:CreateSnapshot"):
             self.once.create_snapshot(
                 VolumeId=naming.ec2_id(target.arn),
@@ -161,7 +168,9 @@ class SnapshotTaker(_Ec2):
 
     @needs("ec2:CreateSnapshots", "ec2:CreateTags")
     def snapshot_instance(self, target: Target, tags: Tags) -> None:
-        """Start snapshots of all volumes of an instance at one moment (crash-consistent), but for `left_out`."""
+        """Start snapshots of all volumes of an instance at one moment (crash-consistent), but for
+        `left_out`.
+        """
         boot, *data = target.volumes
         specification: dict[str, Any] = {"InstanceId": naming.ec2_id(target.arn)}
         if boot in target.left_out:
@@ -198,9 +207,7 @@ class Snapshots(_Ec2):
     def named(self, snapshot_ids: Iterable[str]) -> list[Snapshot]:
         """Those of `snapshot_ids` that exist, whatever has become of their tags."""
         ids = sorted(snapshot_ids)
-        slices = [
-            ids[start : start + FILTER_VALUES] for start in range(0, len(ids), FILTER_VALUES)
-        ]
+        slices = [ids[start : start + FILTER_VALUES] for start in range(0, len(ids), FILTER_VALUES)]
         # A filter, unlike a list of ids, is no error if some of them are gone.
         filters = [[{"Name": "snapshot-id", "Values": values}] for values in slices]
         return [one for each in filters for one in self._described(Filters=each)]
@@ -236,7 +243,9 @@ class SnapshotRemover(_Ec2):
 
     @needs("ec2:DeleteSnapshot")
     def delete(self, snapshot: str) -> None:
-        """Raises NotThere if it is gone already, Refused (`InvalidSnapshot.InUse`, …) if EC2 will not."""
+        """Raises NotThere if it is gone already, Refused (`InvalidSnapshot.InUse`, …) if EC2 will
+        not.
+        """
         with translated("ec2:DeleteSnapshot"):
             self.client.delete_snapshot(SnapshotId=snapshot)
 
@@ -259,7 +268,9 @@ class SnapshotRemover(_Ec2):
 
     @needs("ec2:DescribeImages")
     def in_images(self) -> dict[str, str]:
-        """Per snapshot that one of our account's AMIs is made of, a sentence about it. Disabled AMIs count too."""
+        """Per snapshot that one of our account's AMIs is made of, a sentence about it. Disabled
+        AMIs count too.
+        """
         arguments = {"Owners": ["self"], "IncludeDisabled": True}
         images = self._pages("describe_images", "Images", PAGE, **arguments)
         return {
@@ -283,7 +294,7 @@ class SnapshotRemover(_Ec2):
         return f"is shared with {', '.join(granted)}" if granted else ""
 
 
-# ── Shapes ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Shapes ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _tags(described: Mapping[str, Any]) -> dict[str, str]:

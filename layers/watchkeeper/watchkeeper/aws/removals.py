@@ -32,9 +32,7 @@ class Removal:
 
 class RemovalTable(Table):
     @needs("dynamodb:PutItem")
-    def freeze(
-        self, run_id: str, removals: Sequence[Removal], facts: Mapping[str, str]
-    ) -> None:
+    def freeze(self, run_id: str, removals: Sequence[Removal], facts: Mapping[str, str]) -> None:
         """Store the decision and what is to be said of it; one that was stored before stands.
 
         The first item is written last: it is the proof that all are there.

@@ -42,7 +42,9 @@ def _plain(value: Any) -> Any:
 
 
 class Table:
-    """One DynamoDB table. The stores built on it name the IAM actions: this class only makes the calls."""
+    """One DynamoDB table. The stores built on it name the IAM actions: this class only makes the
+    calls.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -82,7 +84,9 @@ class Table:
         condition: str = "",
         values: Mapping[str, Any] | None = None,
     ) -> None:
-        """All or none, at most 100; raises AlreadyThere when `condition` does not hold for one of them."""
+        """All or none, at most 100; raises AlreadyThere when `condition` does not hold for one of
+        them.
+        """
         puts = [{"Put": self._put(item, condition, values)} for item in items]
         self.write_together(puts)
 

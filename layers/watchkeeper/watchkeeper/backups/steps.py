@@ -28,7 +28,8 @@ from watchkeeper.policy import BackupsPolicy
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting, new_run
 
 SLICE = 100
-"""Snapshots asked for between two savings of progress: at EC2's five a second that is 20 s, and even
+"""Snapshots asked for between two savings of progress: at EC2's five a second that is 20 s, and
+even
 at two seconds each a slice begun at the last permitted moment ends in time for most of what it
 asked to be known.
 """
@@ -63,7 +64,7 @@ class Taking:
     coverage: CoverageTable
 
 
-# ── The night ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The night ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def ensure_chosen(run: Run, cloud: Taking, now: datetime) -> Report:
@@ -151,7 +152,7 @@ def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
     return Done(news=[told])
 
 
-# ── A shard of it ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── A shard of it ─────────────────────────────────────────────────────────────────────────────────
 
 
 def ensure_taken(run: Run, cloud: Taking, now: datetime) -> Report:
@@ -184,7 +185,7 @@ def ensure_taken(run: Run, cloud: Taking, now: datetime) -> Report:
     doubt = naming.instant(now) if isinstance(busy, Unclear) else ""
     facts = {"taken": str(taken), "in_doubt_since": doubt, **_tally(run, refused, ())}
     if busy:
-        why = f"EC2 to accept more ({busy.code})"
+        why = f"EC2 to {'answer again' if doubt else 'accept more'} ({busy.code})"
         return Waiting(why, until=now + timedelta(minutes=1), facts=facts)
     if taken < len(targets):
         return Waiting("the next slice", until=now, facts=facts)
@@ -222,7 +223,8 @@ def ensure_completed(run: Run, cloud: Taking, now: datetime) -> Report:
     for number, target in enumerate(targets):
         if recorded >> number & 1:
             continue
-        # What was answered for exists, and Describe may lag; anything else may never have been made.
+        # What was answered for exists, and Describe may lag; anything else may never have been
+        # made.
         patience = BELIEVE_FOR if number < int(run.facts.get("taken", "0")) else LOOK_FOR
         found = shown.get((run.id, target.arn))
         points = _ended(run, target, found, cloud, now, patience)
@@ -302,7 +304,7 @@ def _unusable(run: Run, target: Target, cloud: Taking, why: str) -> RecoveryPoin
     return unusable(run.id, target, run.facts["plan"], cloud.place, night, why)
 
 
-# ── The catalogue again ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── The catalogue again ───────────────────────────────────────────────────────────────────────────
 
 
 def ensure_rebuilt(run: Run, cloud: Taking, now: datetime) -> Report:
@@ -317,7 +319,7 @@ def ensure_rebuilt(run: Run, cloud: Taking, now: datetime) -> Report:
     return Done({"recovery points": str(len(points))})
 
 
-# ── The tables of steps ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── The tables of steps ───────────────────────────────────────────────────────────────────────────
 
 NIGHT = (
     Step("choose", ensure_chosen,          within=timedelta(hours=1)),
@@ -326,7 +328,8 @@ NIGHT = (
 )  # fmt: skip
 SHARD = (
     Step("take",     ensure_taken,     within=timedelta(hours=3)),
-    # Whatever became of the taking, what was made is read back: it costs money and may be all there is.
+    # Whatever became of the taking, what was made is read back: it costs money and may be all there
+    # is.
     Step("complete", ensure_completed, within=GIVE_UP + timedelta(hours=1), poll=timedelta(minutes=10), always=True),
 )  # fmt: skip
 REBUILD = (

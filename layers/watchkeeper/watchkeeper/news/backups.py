@@ -110,5 +110,5 @@ class PolicyRefused(News):
     def text(self) -> str:
         return (
             f"The policy in the parameter {self.parameter} was refused.\n\n{self.problems}\n\n"
-            f"In force meanwhile: {self.in_force}\n\nRunbook: docs/runbooks/policy-refused.md"
+            f"Meanwhile, {self.in_force}.\n\nRunbook: docs/runbooks/policy-refused.md"
         )

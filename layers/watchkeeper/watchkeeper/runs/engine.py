@@ -220,8 +220,8 @@ def _move(run: Run, engine: Engine) -> tuple[Run, Exception | None]:
             return replace(run, wake_at=wake_at), crash
         if rests:
             return run, None
-    # This invocation has begun nothing that it has not reported.
-    return replace(run, attempts=max(run.attempts - 1, 0)), None
+    # This invocation has begun nothing that it has not reported; of an ended run, nobody has.
+    return replace(run, attempts=max(run.attempts - 1, 0) if run.step else 0), None
 
 
 def _ensure(run: Run, engine: Engine) -> tuple[Run, bool]:
@@ -263,8 +263,11 @@ def _attempt(steps: Sequence[Step], step: Step | None, run: Run, engine: Engine)
     if run.attempts > MAX_ATTEMPTS and (not step.always or _page_due(run, now)):
         why = f"{MAX_ATTEMPTS} attempts at {step.name} never reported: killed, timed out or crashed"
         stuck = _stuck(run, why, now)
-        # Clean-up is told of and then tried again; anything else gives way to it.
-        return stuck if step.always else next_run(steps, stuck, Failed(why), now)
+        # Clean-up is told of, which needs an invocation that survives, and then tried again;
+        # anything else gives way to it.
+        if step.always:
+            return replace(stuck, wake_at=now + step.poll)
+        return next_run(steps, stuck, Failed(why), now)
     try:
         report = step.ensure(run, engine.cloud, now)
     except Busy as busy:
