@@ -20,6 +20,7 @@ CHECKOV := .tools/checkov/bin/checkov
 READY := .venv/.ready
 SAM_READY := .tools/sam/.ready
 CHECKOV_READY := .tools/checkov/.ready
+MINISTACK_READY := .tools/ministack/.ready
 
 # The layers' Makefiles call uv; `python -m local.demo` finds the layer's and the functions' code.
 export PATH := $(BIN):$(PATH)
@@ -35,6 +36,10 @@ demo: $(READY)  ## Let a week of nights pass in a simulated AWS account, and sho
 
 cloud: $(READY)  ## Serve the simulated account over HTTP, for `make invoke` and for the AWS CLI
 	@$(RUN) -m local.serve $(ARGS)
+
+# The functions run under ministack's own Python, so the layer is built for that one, apart from `make build`.
+deploy-local: $(READY) $(SAM_READY) $(MINISTACK_READY)  ## Deploy the template with SAM CLI into a second emulator, and see a night through there
+	@$(RUN) -m local.deploy $(ARGS)
 
 FUNCTION ?= TakeBackups
 EVENT ?= events/take_backups/nightly.json
@@ -94,7 +99,7 @@ clean:  ## Remove what was built, the simulated account's state and caches; the 
 help:  ## Show this list
 	@awk 'BEGIN { FS = ":.*  ## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*  ## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the dependencies layer installs: the project's dependencies as locked, each with its hashes.
 define EXPORT_LAYER
@@ -110,9 +115,9 @@ $(READY): pyproject.toml uv.lock Makefile
 	@$(UV) sync --quiet --frozen
 	@touch $@
 
-$(SAM_READY) $(CHECKOV_READY): .tools/%/.ready: uv.lock $(READY)
+$(SAM_READY) $(CHECKOV_READY) $(MINISTACK_READY): .tools/%/.ready: uv.lock $(READY)
 	@echo "Setting up .tools/$*: half a minute the first time." >&2
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
 	@touch $@
 
-.PHONY: help demo cloud invoke test check check-code check-template check-locks fix bench lock build clean
+.PHONY: help demo cloud deploy-local invoke test check check-code check-template check-locks fix bench lock build clean

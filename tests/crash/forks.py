@@ -141,7 +141,7 @@ def explore(
             forks.wait_for_all()
             mischief.deaths_due = deaths  # type: ignore[method-assign]
             mischief.twins_due = twins  # type: ignore[method-assign]
-        branches = [_read(forks.file_of(name), name) for name in forks.names]
+        branches: list[Branch[Outcome]] = [_read(forks.file_of(name), name) for name in forks.names]
         return Story(calm, cloud.calls[first:], branches)
 
 

@@ -1,4 +1,4 @@
-"""An expiry, killed, doubled and forbidden things: exactly what was planned goes, and nothing else."""
+"""An expiry, killed, doubled and forbidden things: what was planned goes, and nothing else."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -207,7 +207,7 @@ def held_by_a_drill(made: Account, snapshot: str) -> None:
     )
 
 
-FORBIDDEN = {
+FORBIDDEN: dict[Callable[[Account, str], None], str] = {
     locked: "is locked",
     made_an_image: "ami-",
     shared: "is shared with 111122223333",
@@ -235,7 +235,7 @@ def test_what_is_forbidden_stays_and_says_why(
     snapshot = oldest_snapshot_of(morning, ARCHIVE)
     frozen_at = aside(lambda: call_that_freezes(morning))
 
-    def story() -> tuple[Outcome, list[str], str]:
+    def story() -> tuple[Outcome, list[str], bool]:
         if late:  # the expiry dies once its plan is frozen, and is found again when all has changed
             morning.cloud.mischief.kill("ExpireBackups", frozen_at, "after")
             morning.cloud.clock.run_until(STARTED + timedelta(seconds=30))

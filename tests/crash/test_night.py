@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -122,7 +123,7 @@ def killed_after_each_creation(made: Account, hidden_for: timedelta) -> list[lis
         )
         return [run_night(made), expire_later(made, 3)]
 
-    return [aside(lambda number=number: story(number)) for number in range(creations)]
+    return [aside(partial(story, number)) for number in range(creations)]
 
 
 def _creates(asked: dict[str, Any], seen: Iterator[int], wanted: int) -> bool:

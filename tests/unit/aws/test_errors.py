@@ -94,7 +94,6 @@ def test_each_code_has_its_class(code: str, status: int, kind: type[AwsError]) -
         ("SomethingNewException", 429),  # HTTP's own word for it
     ],
 )
-@pytest.mark.xfail(reason="aws/errors.py does not know these yet")
 def test_what_passes_by_itself_is_waited_for(code: str, status: int) -> None:
     assert isinstance(answer(code, status), Busy)
 
@@ -114,11 +113,7 @@ def test_a_server_fault_may_have_done_what_was_asked(status: int, code: str) -> 
         (["ThrottlingError", "None"], Throttled),
         (["ValidationError", "None"], Refused),
         (["ItemCollectionSizeLimitExceeded"], Refused),
-        pytest.param(
-            ["ProvisionedThroughputExceeded", "None"],
-            Throttled,
-            marks=pytest.mark.xfail(reason="aws/errors.py does not know this yet"),
-        ),
+        (["ProvisionedThroughputExceeded", "None"], Throttled),
     ],
 )
 def test_a_cancelled_transaction_says_why(reasons: list[str], kind: type[AwsError]) -> None:

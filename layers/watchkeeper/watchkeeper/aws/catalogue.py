@@ -47,7 +47,7 @@ class Catalogue(Table):
 
     @needs("dynamodb:Query")
     def of(self, resource: str) -> list[RecoveryPoint]:
-        """Every recovery point of one resource, removed ones too, oldest first; read consistently."""
+        """All recovery points of a resource, removed ones too, oldest first; read consistently."""
         items = self.query("pk = :pk", {":pk": naming.point_pk(resource)}, ConsistentRead=True)
         return [from_item(item) for item in items]
 
@@ -207,8 +207,8 @@ class PolicyTable(Table):
 # ── Stored form of a recovery point ───────────────────────────────────────────────────────────────
 
 _KNOWN = {
-    "pk", "sk", "listed_in", "resource", "id", "kind", "created_at", "run", "plan", "place", "state", "parts",
-    "completed_at", "tags", "holds", "why", "removed_at", "schema",
+    "pk", "sk", "listed_in", "resource", "id", "kind", "created_at", "run", "plan", "place",
+    "state", "parts", "completed_at", "tags", "holds", "why", "removed_at", "schema",
 }  # fmt: skip
 SCHEMA = 1
 

@@ -21,17 +21,16 @@ SNAPSHOT_PAGE = 1000
 FILTER_VALUES = 200
 """The most values that EC2 takes in one filter."""
 COPY = "vol-ffffffff"
-"""What a copied snapshot shows as its volume. Copies are their makers', whatever tags they carry.
-"""
+"""What a copied snapshot shows as its volume: copies are their makers', whatever their tags."""
 LIVING = frozenset({"pending", "running", "stopping", "stopped"})
-"""Instance states with volumes worth a snapshot; a terminated instance stays visible for an hour.
-"""
+"""Instance states with volumes worth a snapshot; terminated instances stay visible for an hour."""
 STATEFUL = [
-    "rds", "dynamodb", "s3:bucket", "elasticfilesystem", "fsx", "elasticache", "redshift", "es", "kafka",
+    "rds", "dynamodb", "s3:bucket", "elasticfilesystem", "fsx", "elasticache", "redshift", "es",
+    "kafka",
 ]  # fmt: skip
 """Services whose resources hold data that somebody may ask a plan to protect. EC2 is not among
-them: it answers for itself,
-and a fleet's volumes would come back here a hundred a page."""
+them: it answers for itself, and a fleet's volumes would come back here a hundred a page.
+"""
 OTHERS = {
     "aws:backup:source-resource": "AWS Backup",
     "aws:dlm:lifecycle-policy-id": "Data Lifecycle Manager",
@@ -60,7 +59,7 @@ class _Ec2:
 
 
 class Fleet(_Ec2):
-    """What could be backed up, found by Describe: tagging tools do not know what was never tagged."""
+    """What could be backed up, found by Describe: only it knows what was never tagged."""
 
     def __init__(self, place: tuple[str, str, str]) -> None:
         self.place = place
@@ -85,7 +84,7 @@ class Fleet(_Ec2):
 
     @needs("ec2:DescribeSnapshots")
     def protected_elsewhere(self) -> dict[str, Elsewhere]:
-        """Per volume id, the newest snapshot that AWS Backup or Data Lifecycle Manager keeps of it."""
+        """Per volume id, the newest snapshot that another service of AWS keeps of it."""
         filters = [{"Name": "tag-key", "Values": list(OTHERS)}]
         found = self._pages(
             "describe_snapshots", "Snapshots", SNAPSHOT_PAGE, OwnerIds=["self"], Filters=filters
@@ -214,7 +213,7 @@ class Snapshots(_Ec2):
 
     @needs("ec2:DescribeSnapshots")
     def runs_of(self, snapshot_ids: Sequence[str]) -> set[str]:
-        """The runs that made these snapshots; others' snapshots and those not shown yet have none."""
+        """The runs that made these snapshots; others' and those not shown yet have none."""
         try:
             found = self._described(SnapshotIds=list(snapshot_ids))
         except NotThere:

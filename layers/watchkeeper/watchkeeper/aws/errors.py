@@ -61,14 +61,17 @@ class OverQuota(Refused): ...
 THROTTLES = frozenset({
     "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException",
     "TooManyRequestsException", "ProvisionedThroughputExceededException", "SlowDown",
-    "PriorRequestNotComplete", "TransactionInProgressException",
+    "PriorRequestNotComplete", "TransactionInProgressException", "Throttled", "KMSThrottling",
+    "RequestThrottledException", "EC2ThrottledException",
+    # A single write met somebody's transaction on the same item.
+    "TransactionConflictException",
     # EBS takes one snapshot per volume in 15 s.
     "SnapshotCreationPerVolumeRateExceeded",
 })  # fmt: skip
 DENIALS = frozenset({
     "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError",
     "AuthorizationErrorException", "KMSAccessDenied", "KMSAccessDeniedException",
-    "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException",
+    "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "AuthFailure",
 })  # fmt: skip
 QUOTAS = frozenset({
     "SnapshotLimitExceeded", "ResourceLimitExceeded", "LimitExceededException",
@@ -85,11 +88,15 @@ BY_CODE: tuple[tuple[frozenset[str], type[AwsError]], ...] = (
     (TAKEN, AlreadyThere),
 )
 BY_ENDING: tuple[tuple[tuple[str, ...], type[AwsError]], ...] = (
-    (("AlreadyExists", "AlreadyExistsFault"), AlreadyThere),
+    (("AlreadyExists", "AlreadyExistsFault", "AlreadyExistsException"), AlreadyThere),
     (("NotFound", "NotFoundFault", "NotFoundException", "NoSuchKey"), NotThere),
 )
 CANCELLED = "TransactionCanceledException"
 """DynamoDB answers a transaction that was not done with this code and a reason per item."""
+PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+"""Reasons for that which pass by themselves."""
+TOO_MANY_REQUESTS = 429
+"""HTTP's own word for throttling."""
 SERVER_FAULT = 500
 """HTTP: from here on it is the server's fault, and what it has done is unknown."""
 
@@ -103,6 +110,8 @@ def _class_of(code: str, status: int, reasons: frozenset[str]) -> type[AwsError]
     for endings, kind in BY_ENDING:
         if code.endswith(endings):
             return kind
+    if status == TOO_MANY_REQUESTS:
+        return Throttled
     return Unclear if status >= SERVER_FAULT else Refused
 
 
@@ -110,7 +119,7 @@ def _class_of_cancelled(reasons: frozenset[str]) -> type[AwsError]:
     """A condition of ours that failed comes first; a conflict with another transaction passes."""
     if "ConditionalCheckFailed" in reasons:
         return AlreadyThere
-    return Throttled if reasons & {"TransactionConflict", "ThrottlingError"} else Refused
+    return Throttled if reasons & PASSING else Refused
 
 
 @contextmanager

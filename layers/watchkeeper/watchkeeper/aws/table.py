@@ -29,10 +29,12 @@ def unpack(item: Mapping[str, Any]) -> Item:
 
 
 def _plain(value: Any) -> Any:
-    """DynamoDB's numbers come back as Decimal; every number that we store is whole."""
+    """DynamoDB's numbers come back as Decimal; every number that we store is whole, and one that
+    is not was stored by a newer version.
+    """
     match value:
         case Decimal():
-            return int(value)
+            return int(value) if value == value.to_integral_value() else value
         case dict():
             return {name: _plain(inner) for name, inner in value.items()}
         case list():
@@ -101,7 +103,7 @@ class Table:
         return {"Put": self._put(item, condition, values)}
 
     def update(self, key: Mapping[str, str], **arguments: Any) -> Item:
-        """The item as it is after the update; raises AlreadyThere when the condition does not hold."""
+        """The item after the update; raises AlreadyThere when the condition does not hold."""
         values = pack(arguments.pop("values"))
         with translated("dynamodb:UpdateItem"):
             answer = self.client.update_item(

@@ -11,8 +11,8 @@ from watchkeeper.aws.iam import needs
 from watchkeeper.news.every import read_news
 from watchkeeper.runs.record import Told
 
-SUBJECT_LENGTH = 100
-"""SNS's limit for a subject, which must be ASCII without line breaks."""
+SUBJECT_LENGTH = 99
+"""SNS takes less than 100 characters of ASCII, without line breaks."""
 
 
 class Topics:

@@ -33,6 +33,8 @@ even
 at two seconds each a slice begun at the last permitted moment ends in time for most of what it
 asked to be known.
 """
+SLICE_TAKES = timedelta(minutes=4)
+"""The longest that a slice takes: a call without an answer was made up to so long after `now`."""
 LOOK_FOR = timedelta(minutes=10)
 """How long the traces of a call without an answer are looked for: Describe lags by seconds to a few
 minutes.
@@ -41,6 +43,8 @@ BELIEVE_FOR = timedelta(hours=1)
 """How long a snapshot that EC2 has promised may stay hidden before it is written off."""
 FIRST_LOOK = timedelta(minutes=5)
 """The smallest snapshots take a few minutes; asking earlier costs a call and tells nothing."""
+LOOK_EVERY = timedelta(minutes=10)
+"""How often a shard's snapshots are looked at: one call shows a thousand of them."""
 GIVE_UP = timedelta(hours=24)
 """A first snapshot of the largest volumes takes most of a day; one that takes longer has missed the
 next night.
@@ -68,7 +72,7 @@ class Taking:
 
 
 def ensure_chosen(run: Run, cloud: Taking, now: datetime) -> Report:
-    """Freeze what this night takes, and start a run per shard; the sweep wakes them side by side."""
+    """Freeze what this night takes, and start a run per shard; the sweep wakes them all."""
     shards = cloud.targets.chosen(run.id)
     if shards is None:
         chosen = _chosen(run, cloud)
@@ -146,9 +150,15 @@ def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
     )
     cloud.coverage.report("backups", coverage, now)
     told = BackupsReported.about(
-        run, at=now, plan=plan, targets=coverage.targets, completed=coverage.completed, failed=coverage.failed,
-        unprotected=coverage.unprotected, findings=[finding.line() for finding in coverage.findings],
-    )  # fmt: skip
+        run,
+        at=now,
+        plan=plan,
+        targets=coverage.targets,
+        completed=coverage.completed,
+        failed=coverage.failed,
+        unprotected=coverage.unprotected,
+        findings=[finding.line() for finding in coverage.findings],
+    )
     return Done(news=[told])
 
 
@@ -182,7 +192,7 @@ def ensure_taken(run: Run, cloud: Taking, now: datetime) -> Report:
         taken += 1
     cloud.catalogue.record(refused.values())
     # Only the call without an answer is in doubt: the others were answered for.
-    doubt = naming.instant(now) if isinstance(busy, Unclear) else ""
+    doubt = naming.instant(now + SLICE_TAKES) if isinstance(busy, Unclear) else ""
     facts = {"taken": str(taken), "in_doubt_since": doubt, **_tally(run, refused, ())}
     if busy:
         why = f"EC2 to {'answer again' if doubt else 'accept more'} ({busy.code})"
@@ -223,8 +233,7 @@ def ensure_completed(run: Run, cloud: Taking, now: datetime) -> Report:
     for number, target in enumerate(targets):
         if recorded >> number & 1:
             continue
-        # What was answered for exists, and Describe may lag; anything else may never have been
-        # made.
+        # What was answered for exists, and Describe lags; anything else may never have been made.
         patience = BELIEVE_FOR if number < int(run.facts.get("taken", "0")) else LOOK_FOR
         found = shown.get((run.id, target.arn))
         points = _ended(run, target, found, cloud, now, patience)
@@ -238,9 +247,14 @@ def ensure_completed(run: Run, cloud: Taking, now: datetime) -> Report:
     if waiting:
         return Waiting(f"{waiting} of {len(targets)} recovery points to complete", facts=facts)
     told = RecoveryPointsCompleted.about(
-        run, at=now, plan=run.facts["plan"], completed=int(facts["completed"]), failed=int(facts["failed"]),
-        doubles=int(facts["doubles"]), reasons=facts["reasons"].splitlines(),
-    )  # fmt: skip
+        run,
+        at=now,
+        plan=run.facts["plan"],
+        completed=int(facts["completed"]),
+        failed=int(facts["failed"]),
+        doubles=int(facts["doubles"]),
+        reasons=facts["reasons"].splitlines(),
+    )
     return Done(facts, news=[told])
 
 
@@ -328,9 +342,8 @@ NIGHT = (
 )  # fmt: skip
 SHARD = (
     Step("take",     ensure_taken,     within=timedelta(hours=3)),
-    # Whatever became of the taking, what was made is read back: it costs money and may be all there
-    # is.
-    Step("complete", ensure_completed, within=GIVE_UP + timedelta(hours=1), poll=timedelta(minutes=10), always=True),
+    # Whatever became of the taking, what was made is read back: it costs, and may be all there is.
+    Step("complete", ensure_completed, within=timedelta(hours=25), poll=LOOK_EVERY, always=True),
 )  # fmt: skip
 REBUILD = (
     Step("rebuild", ensure_rebuilt, within=timedelta(hours=1)),

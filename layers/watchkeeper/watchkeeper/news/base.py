@@ -1,5 +1,6 @@
 """What all news have in common."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,7 +17,9 @@ LIMIT = 8 * 1024
 one record's outbox.
 """
 SENTENCE = 1_000
-"""Characters of one explanation in a message; the record holds the whole."""
+"""Bytes of one explanation in a message; the record holds the whole."""
+LINE = 240
+"""Bytes of one line of a list; twenty of them leave a third of the message to everything else."""
 LINES = 20
 """Lines of a list in a message; a person reads no more at night, and the record holds the rest."""
 
@@ -55,7 +58,7 @@ class News(BaseModel):
     def told(self) -> "Told":
         """As plain JSON values, with its type; raises ValueError above the limit."""
         told = {"type": type(self).__name__, **self.model_dump(mode="json")}
-        size = len(self.model_dump_json())
+        size = len(json.dumps(told))
         if size > LIMIT:
             raise ValueError(
                 f"{type(self).__name__} of {self.run} takes {size} bytes; the limit is {LIMIT}"
@@ -83,19 +86,26 @@ def shortened(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Long sentences cut, long lists ended with a count: no message outgrows the limit."""
 
     def short(value: Any) -> Any:
-        if isinstance(value, str) and len(value) > SENTENCE:
-            return value[:SENTENCE] + "…"
+        if isinstance(value, str):
+            return cut(value, SENTENCE)
         if isinstance(value, (list, tuple)) and value and isinstance(value[0], str):
-            lines = [line if len(line) <= LINE else line[:LINE] + "…" for line in value[:LINES]]
+            lines = [cut(line, LINE) for line in value[:LINES]]
             return [*lines, f"and {len(value) - LINES} more"] if len(value) > LINES else lines
         return value
 
     return {name: short(value) for name, value in fields.items()}
 
 
-LINE = 240
-"""Characters of one line of a list; twenty of them leave a third of the message to everything else.
-"""
+def cut(text: str, most: int) -> str:
+    """As much of `text` as takes `most` bytes in JSON, where a foreign letter takes six."""
+    if len(json.dumps(text[: most + 1])) - len('""') <= most:
+        return text
+    size = 0
+    for length, character in enumerate(text):
+        size += len(json.dumps(character)) - len('""')
+        if size > most:
+            return text[:length] + "…"
+    return text
 
 
 def where_to_look(run: str) -> str:

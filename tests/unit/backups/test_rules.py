@@ -1,0 +1,394 @@
+"""Who is chosen, what snapshots amount to, how plans stand: decided from plain data."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from watchkeeper import naming
+from watchkeeper.backups.model import (
+    Elsewhere,
+    Gap,
+    Kind,
+    Place,
+    RecoveryPoint,
+    Resource,
+    Snapshot,
+    Standing,
+    State,
+    Target,
+)
+from watchkeeper.backups.rules import (
+    Choice,
+    DueNight,
+    Inventory,
+    choose,
+    cover,
+    due_nights,
+    found_by_source,
+    given_up,
+    in_shards,
+    newest_completed,
+    overdue,
+)
+from watchkeeper.policy import BackupsPolicy, default_backups_policy
+
+POLICY = default_backups_policy()
+PLACE = Place("123456789012", "eu-west-1")
+ARN = "arn:aws:ec2:eu-west-1:123456789012:"
+
+
+def at(clock: str, day: int = 23) -> datetime:
+    hour, minute = map(int, clock.split(":"))
+    return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
+
+
+def instance(name: str, *volumes: str, **tags: str) -> Resource:
+    arn = f"{ARN}instance/i-{name}"
+    return Resource(arn, Kind.INSTANCE, "EC2 instance", name, _tags(tags), "running", volumes)
+
+
+def volume(name: str, attached_to: str = "", **tags: str) -> Resource:
+    arn = f"{ARN}volume/{name}"
+    holder = f"i-{attached_to}" if attached_to else ""
+    return Resource(arn, Kind.VOLUME, "EBS volume", name, _tags(tags), "in-use", (), holder)
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    return {key.replace("plan", "backup-plan"): value for key, value in tags.items()}
+
+
+def chosen(*things: Resource, **more: Any) -> Choice:
+    instances = [one for one in things if one.kind is Kind.INSTANCE]
+    volumes = [one for one in things if one.kind is Kind.VOLUME]
+    return choose(Inventory(instances, volumes, **more), POLICY)
+
+
+def targets(choice: Choice) -> dict[str, list[str]]:
+    return {plan: [one.name for one in found] for plan, found in choice.targets.items()}
+
+
+def gaps(choice: Choice) -> dict[str, Gap]:
+    return {one.name or one.resource: one.gap for one in choice.findings}
+
+
+class TestChoosing:
+    def test_an_instance_takes_all_its_volumes_along(self) -> None:
+        choice = chosen(
+            instance("db", "vol-1", "vol-2", plan="gold"),
+            volume("vol-1", "db"),
+            volume("vol-2", "db"),
+        )
+
+        (target,) = choice.targets["gold"]
+        assert (target.kind, target.volumes) == (Kind.INSTANCE, ("vol-1", "vol-2"))
+        assert choice.findings == []
+
+    def test_a_volume_that_opted_out_is_left_out_of_its_set(self) -> None:
+        choice = chosen(
+            instance("db", "vol-1", "vol-2", plan="gold"),
+            volume("vol-1", "db"),
+            volume("vol-2", "db", plan="none"),
+        )
+
+        assert choice.targets["gold"][0].left_out == ("vol-2",)
+        assert gaps(choice) == {"vol-2": Gap.OPTED_OUT}
+
+    def test_a_volume_in_its_instances_plan_is_not_taken_twice(self) -> None:
+        choice = chosen(instance("db", "vol-1", plan="gold"), volume("vol-1", "db", plan="gold"))
+
+        assert targets(choice) == {"gold": ["db"]}
+
+    def test_a_volume_in_another_plan_is_taken_by_itself_as_well(self) -> None:
+        choice = chosen(instance("db", "vol-1", plan="silver"), volume("vol-1", "db", plan="gold"))
+
+        assert targets(choice) == {"silver": ["db"], "gold": ["vol-1"]}
+
+    def test_a_tagged_volume_of_an_instance_in_no_plan_is_taken_by_itself(self) -> None:
+        choice = chosen(instance("app", "vol-1"), volume("vol-1", "app", plan="silver"))
+
+        assert targets(choice) == {"silver": ["vol-1"]}
+        assert gaps(choice) == {"app": Gap.NEVER_TAGGED}
+
+    def test_who_was_never_tagged_is_reported_once(self) -> None:
+        choice = chosen(instance("app", "vol-1"), volume("vol-1", "app"), volume("vol-9"))
+
+        assert gaps(choice) == {"app": Gap.NEVER_TAGGED, "vol-9": Gap.NEVER_TAGGED}
+
+    @pytest.mark.parametrize(
+        ("value", "says"),
+        [("Gold", "did you mean gold?"), ("platinum", "plans are gold, silver, bronze")],
+    )
+    def test_an_unknown_plan_is_told_with_the_nearest_known(self, value: str, says: str) -> None:
+        choice = chosen(instance("app", "vol-1", plan=value))
+
+        assert gaps(choice) == {"app": Gap.UNKNOWN_PLAN}
+        assert says in choice.findings[0].why
+
+    def test_a_slip_in_the_tags_key_is_pointed_out(self) -> None:
+        app = replace(instance("app", "vol-1"), tags={"bakup-plan": "gold"})
+
+        assert '"bakup-plan" a slip?' in chosen(app).findings[0].why
+
+    def test_an_instance_without_volumes_has_nothing_to_keep(self) -> None:
+        choice = chosen(instance("store", plan="gold"))
+
+        assert targets(choice) == {}
+        assert gaps(choice) == {"store": Gap.NOTHING_TO_KEEP}
+
+    def test_who_is_protected_by_another_service_is_listed_as_such(self) -> None:
+        elsewhere = {"vol-1": Elsewhere("AWS Backup", at("05:00"))}
+
+        choice = chosen(instance("app", "vol-1"), volume("vol-2"), elsewhere=elsewhere)
+
+        assert gaps(choice) == {"vol-2": Gap.NEVER_TAGGED, "app": Gap.ELSEWHERE}
+
+    def test_half_protected_elsewhere_is_not_protected(self) -> None:
+        elsewhere = {"vol-1": Elsewhere("AWS Backup", at("05:00"))}
+
+        assert gaps(chosen(instance("app", "vol-1", "vol-2"), elsewhere=elsewhere)) == {
+            "app": Gap.NEVER_TAGGED
+        }
+
+    def test_kinds_that_no_plan_can_protect_are_told(self) -> None:
+        others = {
+            "arn:aws:rds:eu-west-1:123456789012:db:orders": {"backup-plan": "gold"},
+            "arn:aws:s3:::orders": {"backup-plan": "gold"},
+            "arn:aws:dynamodb:eu-west-1:123456789012:table/carts": {"backup-plan": "none"},
+            "arn:aws:ec2:eu-west-1:123456789012:snapshot/snap-1": {"backup-plan": "gold"},
+            "arn:aws:ec2:eu-west-1:123456789012:volume/vol-1": {"backup-plan": "gold"},
+        }
+
+        choice = chosen(others=others)
+
+        assert [finding.resource.split(":")[2] for finding in choice.findings] == ["rds", "s3"]
+        assert {finding.gap for finding in choice.findings} == {Gap.UNSUPPORTED}
+
+    def test_hostile_tag_values_are_quoted_short_and_escaped(self) -> None:
+        choice = chosen(instance("app", "vol-1", plan="\x1b[31m" + "x" * 256))
+
+        assert "\x1b" not in choice.findings[0].why
+        assert len(choice.findings[0].why) < 300
+
+
+def test_shards_hold_every_target_once_and_in_order() -> None:
+    all_of_them = [Target(f"arn-{number}", Kind.VOLUME, "") for number in range(1_001)]
+
+    shards = in_shards(all_of_them, size=400)
+
+    assert [len(shard) for shard in shards] == [400, 400, 201]
+    assert [target for shard in shards for target in shard] == all_of_them
+
+
+class TestDueNights:
+    def test_only_the_last_missed_night_runs_and_the_others_are_counted(self) -> None:
+        started = dict.fromkeys(POLICY.plans, at("12:00", day=22))
+
+        nights = due_nights(POLICY, started, at("00:00", day=1), at("13:00"))
+
+        assert nights == [
+            DueNight("gold", at("12:00"), missed=3),
+            DueNight("silver", at("02:00")),
+        ]
+
+    def test_nobody_is_owed_what_was_due_before_there_was_a_policy(self) -> None:
+        assert due_nights(POLICY, {}, since=at("02:30"), now=at("05:59")) == []
+
+    def test_a_tick_delivered_twice_finds_nothing_more(self) -> None:
+        started = {"gold": at("12:00"), "silver": at("02:00"), "bronze": at("03:00", day=22)}
+
+        assert due_nights(POLICY, started, at("00:00", day=1), at("12:00")) == []
+
+    def test_a_clock_that_is_behind_is_no_error(self) -> None:
+        assert due_nights(POLICY, {"gold": at("18:00")}, at("00:00", day=1), at("17:59")) != []
+
+
+def snapshot(name: str, of: str, started: str = "02:00", **fields: Any) -> Snapshot:
+    tags = {
+        naming.TAG_RUN: fields.pop("run", "backup#silver#2026-11-23T02:00Z#000"),
+        naming.TAG_SOURCE: fields.pop("source", f"{ARN}volume/{of}"),
+        naming.TAG_PLAN: "silver",
+    }
+    state = fields.pop("state", "completed")
+    done = at(started) + timedelta(minutes=5) if state == "completed" else None
+    return Snapshot(name, of, state, at(started), 8, tags, done, **fields)
+
+
+class TestWhatSnapshotsAmountTo:
+    def points(self, *snapshots: Snapshot) -> list[RecoveryPoint]:
+        found = found_by_source(snapshots, PLACE).values()
+        return [point for one in found for point in one.points]
+
+    def test_a_completed_snapshot_is_a_recovery_point(self) -> None:
+        (point,) = self.points(snapshot("snap-1", "vol-1"))
+
+        assert (point.state, point.created_at) == (State.COMPLETED, at("02:00"))
+        assert (point.kind, point.plan) == (Kind.VOLUME, "silver")
+        assert point.completed_at == at("02:05")
+
+    def test_a_set_is_one_recovery_point_of_its_instance(self) -> None:
+        source = f"{ARN}instance/i-1"
+        (point,) = self.points(
+            snapshot("snap-2", "vol-2", source=source), snapshot("snap-1", "vol-1", source=source)
+        )
+
+        assert point.kind is Kind.INSTANCE
+        assert [part.snapshot for part in point.parts] == ["snap-1", "snap-2"]
+
+    def test_one_broken_part_breaks_the_set(self) -> None:
+        source = f"{ARN}instance/i-1"
+        (point,) = self.points(
+            snapshot("snap-1", "vol-1", source=source),
+            snapshot("snap-2", "vol-2", source=source, state="error", problem="no key"),
+        )
+
+        assert point.state is State.FAILED
+        assert point.completed_at is None
+        assert point.why == "snapshot snap-2 of vol-2 ended in error: no key"
+
+    @pytest.mark.parametrize("state", ["pending", "recovering", "recoverable"])
+    def test_what_has_not_ended_is_no_recovery_point_yet(self, state: str) -> None:
+        found = found_by_source([snapshot("snap-1", "vol-1", state=state)], PLACE)
+
+        ((one),) = found.values()
+        assert list(one.points) == []
+        assert [part.id for part in one.pending] == ["snap-1"]
+
+    def test_of_two_the_oldest_is_the_recovery_point_and_the_other_a_double(self) -> None:
+        first, second = self.points(
+            snapshot("snap-b", "vol-1", "02:12"), snapshot("snap-a", "vol-1", "02:00")
+        )
+
+        assert (first.state, first.parts[0].snapshot) == (State.COMPLETED, "snap-a")
+        assert (second.state, second.parts[0].snapshot) == (State.DOUBLE, "snap-b")
+        assert first.id != second.id
+
+    def test_two_sets_of_one_instance_are_told_apart(self) -> None:
+        source = f"{ARN}instance/i-1"
+        first, second = self.points(
+            *(
+                snapshot(f"snap-{volume}-{turn}", volume, started, source=source)
+                for turn, started in enumerate(["02:00", "02:12"])
+                for volume in ("vol-1", "vol-2")
+            )
+        )
+
+        assert [part.snapshot for part in first.parts] == ["snap-vol-1-0", "snap-vol-2-0"]
+        assert second.state is State.DOUBLE
+
+    def test_two_runs_of_one_source_are_two_recovery_points(self) -> None:
+        points = self.points(
+            snapshot("snap-1", "vol-1"), snapshot("snap-2", "vol-1", "08:00", run="backup#x#y#000")
+        )
+
+        assert [point.state for point in points] == [State.COMPLETED] * 2
+
+    def test_snapshots_that_lost_their_tags_are_left_alone(self) -> None:
+        assert self.points(replace(snapshot("snap-1", "vol-1"), tags={})) == []
+
+    def test_what_is_given_up_is_failed_and_can_be_removed(self) -> None:
+        pending = snapshot("snap-1", "vol-1", state="pending")
+
+        point = given_up("backup#silver#2026-11-23T02:00Z#000", [pending], PLACE, "too long")
+
+        assert (point.state, point.why) == (State.FAILED, "too long")
+        assert point.completed_at is None
+        assert [part.snapshot for part in point.parts] == ["snap-1"]
+
+
+def point(resource: str, created: datetime, state: State = State.COMPLETED) -> RecoveryPoint:
+    return RecoveryPoint(resource, "id", Kind.VOLUME, created, "run", "silver", PLACE, state)
+
+
+class TestHowPlansStand:
+    TARGETS = (Target("a", Kind.VOLUME, "a"), Target("b", Kind.VOLUME, "b"))
+
+    def covered(
+        self, *points: RecoveryPoint, taken: str = "ab", now: datetime | None = None
+    ) -> Any:
+        choice = Choice({"silver": self.TARGETS}, [])
+        newest = newest_completed(points)
+        return cover(POLICY, "silver", choice, taken, newest, at("02:00"), now or at("03:00"))
+
+    def test_all_is_well_when_everything_has_a_fresh_one(self) -> None:
+        stands = self.covered(point("a", at("02:01")), point("b", at("02:02")))
+
+        assert (stands.completed, stands.failed, stands.unprotected) == (2, 0, 0)
+        assert stands.oldest == at("02:01")
+
+    def test_the_worst_off_decides_how_far_the_plan_goes_back(self) -> None:
+        stands = self.covered(point("a", at("02:01")), point("b", at("02:02", day=20)))
+
+        assert stands.oldest == at("02:02", day=20)
+        assert [(one.resource, one.gap) for one in stands.findings] == [("b", Gap.RPO_MISSED)]
+        assert (stands.completed, stands.failed) == (1, 1)
+
+    def test_without_any_recovery_point_there_is_no_telling_how_far(self) -> None:
+        stands = self.covered(point("a", at("02:01")))
+
+        assert stands.oldest is None
+        assert [(one.resource, one.gap) for one in stands.findings] == [
+            ("b", Gap.NO_RECOVERY_POINT)
+        ]
+
+    def test_failed_ones_and_doubles_do_not_count(self) -> None:
+        stands = self.covered(
+            point("a", at("02:01")), point("b", at("02:02"), State.FAILED),
+            point("b", at("02:02"), State.DOUBLE),
+        )  # fmt: skip
+
+        assert stands.oldest is None
+
+    def test_who_chose_the_plan_after_the_night_began_is_told_but_not_held_against_it(self) -> None:
+        stands = self.covered(point("a", at("02:01")), taken="a")
+
+        assert stands.oldest == at("02:01")
+        assert "chose the plan after" in stands.findings[0].why
+
+
+SINCE = at("00:00", day=1)
+
+
+def standings(policy: BackupsPolicy, now: datetime, **silver: Any) -> dict[str, Standing]:
+    fine = {plan: Standing(now, now, 1, now) for plan in policy.plans}
+    return fine | {"silver": replace(fine["silver"], **silver)}
+
+
+class TestOverdue:
+    NOW = at("12:00")
+
+    def late(self, **silver: Any) -> list[str]:
+        found = overdue(POLICY, standings(POLICY, self.NOW, **silver), SINCE, self.NOW)
+        return [one.why for one in found if one.plan == "silver"]
+
+    def test_nothing_is_said_while_all_is_well(self) -> None:
+        assert self.late() == []
+
+    def test_a_night_that_did_not_start_is_overdue(self) -> None:
+        assert self.late(started=at("02:00", day=22)) == [
+            "the night of 2026-11-23T02:00Z has not started"
+        ]
+
+    def test_a_night_may_start_a_tick_or_two_late(self) -> None:
+        now = at("02:40")
+        stands = standings(POLICY, now, started=at("02:00", day=22))
+
+        assert [one for one in overdue(POLICY, stands, SINCE, now) if one.plan == "silver"] == []
+
+    def test_a_resource_without_any_recovery_point_is_overdue(self) -> None:
+        assert self.late(oldest=None) == ["a protected resource has no recovery point at all"]
+
+    def test_a_plan_that_nothing_has_chosen_owes_nothing(self) -> None:
+        assert self.late(oldest=None, targets=0) == []
+
+    def test_an_objective_that_is_missed_is_told_with_the_age(self) -> None:
+        assert self.late(oldest=self.NOW - timedelta(hours=27)) == [
+            "the worst-off resource's newest recovery point is 27 h old"
+        ]
+
+    def test_a_plan_that_never_reported_is_overdue_once_its_objective_has_passed(self) -> None:
+        assert self.late(reported=None) == ["no night has been reported since 2026-11-01T02:00Z"]
+
+    def test_not_knowing_anything_is_not_fine(self) -> None:
+        assert {one.plan for one in overdue(POLICY, {}, SINCE, self.NOW)} == set(POLICY.plans)
