@@ -33,7 +33,7 @@ from local.mischief import NotInTheBox
 
 StartResponse = Callable[..., Any]
 
-# Who runs the handlers elsewhere: `sam local invoke --env-vars` reads this.
+# For handlers that run elsewhere: `sam local invoke --env-vars` reads it.
 ENV_VARS = ROOT / ".local" / "env-vars.json"
 
 # How often the box looks whether something is due. A tick may be this late.
@@ -146,6 +146,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets containers in")
     parser.add_argument("--start", help="simulated time to begin with, ISO 8601; default: now")
+    parser.add_argument(
+        "--env-vars", type=Path, default=ENV_VARS, help="file that tells functions elsewhere"
+    )
     arguments = parser.parse_args()
     start = datetime.fromisoformat(arguments.start) if arguments.start else datetime.now(UTC)
     if start.tzinfo is None:
@@ -154,14 +157,14 @@ def main() -> None:
         server = Server(cloud, arguments.host, arguments.port)
         signal.signal(signal.SIGTERM, lambda *_: server._stopped.set())
         server.start()
-        _write(ENV_VARS, environment_of(cloud, server.url))
+        _write(arguments.env_vars, environment_of(cloud, server.url))
         print(_welcome(cloud, server.url), flush=True)
         try:
             server.wait()
         except KeyboardInterrupt:
             print("\nThe box is gone, and everything in it.")
         finally:
-            ENV_VARS.unlink(missing_ok=True)
+            arguments.env_vars.unlink(missing_ok=True)
             server.stop()
 
 

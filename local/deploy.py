@@ -1,0 +1,389 @@
+"""The template deployed as it is: `make deploy-local`.
+
+    python -m local.deploy          # deploys, sees a night through, shows what was kept, cleans up
+    python -m local.deploy --keep   # the same, and leaves it there to look around until Ctrl-C
+
+SAM CLI builds template.yaml and deploys it into ministack, a second emulator of AWS, which runs the
+functions under their own roles on their real schedules, topics and rules. What ministack hardly
+has (EC2 and RDS) and what the operator owns (the policy parameter, the fleet's tags) is in the
+cloud in a box, reached over HTTP. Then time jumps, in both alike, until a plan's night has come and
+was reported. The end is 0 only if the table there and the snapshots in the box tell the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from watchkeeper.aws.catalogue import from_item
+from watchkeeper.aws.table import Item, unpack
+from watchkeeper.backups.model import RecoveryPoint, State
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".local" / "deploy"
+SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
+MINISTACK = ROOT / ".tools" / "ministack" / "bin" / "ministack"
+
+STACK = "watchkeeper-deployed"
+"""Not the name of the stack in the box: recovery points name the stack that they belong to."""
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+# Between the nights of the box's own stack (00:00, 02:00, 03:00 and 06:00 by the default policy), so
+# that the two do not snapshot the same volumes at the same time.
+START = datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
+NIGHT = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+PLAN = "gold"
+POLICY = {
+    "version": 1,
+    "plans": {PLAN: {"schedule": "0 1 * * *", "rpo": "26h", "keep": {"daily": 14}}},
+}
+
+# The tick of TakeBackups: every jump lets one come due.
+JUMP = timedelta(minutes=15)
+# A snapshot in the box takes up to 25 minutes, it is looked at every 10, and the night at every 5.
+MOST_JUMPS = 8
+# ministack looks every ten seconds which schedule is due; the rest is for a busy machine.
+PATIENCE = timedelta(seconds=60)
+
+# What the box answers; everything else is ministack's.
+IN_THE_BOX = ("EC2", "RDS", "SSM", "RESOURCE_GROUPS_TAGGING_API")
+
+
+class NotAsPromised(Exception):
+    """What was deployed did not do what it is deployed for."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything is while it runs."""
+
+    box: str
+    ministack: str
+    ahead: Path
+    """Holds the seconds by which ministack's clock is ahead; see local/ministack."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """How SAM CLI, ministack and the functions that it runs find both."""
+        box = {f"AWS_ENDPOINT_URL_{service}": self.box for service in IN_THE_BOX}
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return mine | box | {
+            "AWS_ENDPOINT_URL": self.ministack,
+            "AWS_ACCESS_KEY_ID": ACCOUNT,  # to ministack an account's number is its administrator
+            "AWS_SECRET_ACCESS_KEY": "in-the-box",
+            "AWS_DEFAULT_REGION": REGION,
+            "SAM_CLI_TELEMETRY": "0",
+        }  # fmt: skip
+
+    def client(self, service: str) -> Any:
+        """A client of the operator: EC2 and SSM in the box, anything else in ministack."""
+        url = self.box if service in {"ec2", "ssm"} else self.ministack
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=url,
+            region_name=REGION,
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key="in-the-box",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+
+def main() -> int:
+    """0 if the night was kept as promised."""
+    parser = argparse.ArgumentParser(prog="python -m local.deploy", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--keep", action="store_true", help="leave it running until Ctrl-C")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    began = time.monotonic()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    try:
+        with ExitStack() as running:
+            places = _start(running)
+            names = _deploy(places)
+            _see_a_night_through(places, names)
+            _say(f"As promised, after {time.monotonic() - began:.0f} s.")
+            if arguments.keep:
+                _keep(places)
+    except NotAsPromised as problem:
+        _say(f"Not as promised: {problem}")
+        _say(f"What was printed is in {FOLDER.relative_to(ROOT)}/*.log")
+        return 1
+    except KeyboardInterrupt:
+        _say("Both are gone, and everything in them.")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+# --- the two emulators ------------------------------------------------------------------------
+
+
+def _start(running: ExitStack) -> Places:
+    """Both emulators, until `running` is left; SAM CLI builds meanwhile."""
+    box, ministack = f"http://127.0.0.1:{_free_port()}", f"http://127.0.0.1:{_free_port()}"
+    places = Places(box, ministack, FOLDER / "ahead")
+    places.ahead.write_text("0", encoding="ascii")
+    _say(f"Starting the cloud in a box at {box} and ministack at {ministack}")
+    serve = ["-m", "local.serve", "--port", box.rpartition(":")[2], "--start", START.isoformat()]
+    env_vars = ["--env-vars", str(FOLDER / "env-vars.json")]
+    running.enter_context(_program("box", [sys.executable, *serve, *env_vars], dict(os.environ)))
+    running.enter_context(_program("ministack", [str(MINISTACK)], _of_ministack(places)))
+    _build(places)
+    _wait("the cloud in a box", lambda: _get(f"{box}/box/now"))
+    _wait("ministack", lambda: _get(f"{ministack}/_ministack/health"))
+    _set_clock(places)
+    return places
+
+
+def _of_ministack(places: Places) -> dict[str, str]:
+    return places.environment | {
+        "GATEWAY_PORT": places.ministack.rpartition(":")[2],
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "AUTH": "true",  # each function has the rights of its own role
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "PYTHONPATH": str(ROOT / "local" / "ministack"),
+        "WATCHKEEPER_CLOCK_AHEAD": str(places.ahead),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def _program(name: str, command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """A program of ours, in a process group of its own, which ends with its functions."""
+    with (FOLDER / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _get(url: str, data: bytes | None = None) -> Any:
+    """The JSON at an address; None if nobody answers there yet."""
+    try:
+        with urllib.request.urlopen(url, data=data, timeout=60) as answer:
+            return json.load(answer)
+    except OSError:
+        return None
+
+
+def _wait(what: str, is_there: Callable[[], Any]) -> Any:
+    """What `is_there` finds, as soon as it finds something."""
+    until = time.monotonic() + PATIENCE.total_seconds()
+    while time.monotonic() < until:
+        if found := is_there():
+            return found
+        time.sleep(0.5)
+    raise NotAsPromised(f"{PATIENCE.seconds} s later there is still no sign of {what}")
+
+
+# --- time -------------------------------------------------------------------------------------
+
+
+def _set_clock(places: Places) -> datetime:
+    """Make it the same time in ministack as in the box; that time."""
+    now = datetime.fromisoformat(_get(f"{places.box}/box/now")["now"])
+    ahead = round((now - datetime.now(UTC)).total_seconds())
+    new = places.ahead.with_suffix(".new")
+    new.write_text(str(ahead), encoding="ascii")
+    new.replace(places.ahead)  # at once: somebody may be reading
+    return now
+
+
+def _jump(places: Places) -> None:
+    """Let time pass: first in the box, where nothing of ours runs by itself."""
+    minutes = int(JUMP.total_seconds() // 60)
+    _get(f"{places.box}/box/advance?minutes={minutes}", data=b"")
+    _say(f"  {_set_clock(places):%H:%M}")
+
+
+# --- the deployment ---------------------------------------------------------------------------
+
+
+def _build(places: Places) -> None:
+    """Build the layers for the Python that runs ministack, which is the one that runs this."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    wheels = (
+        "aarch64-apple-darwin"
+        if sys.platform == "darwin"
+        else f"{platform.machine()}-manylinux_2_28"
+    )
+    for_here = {"MAKEFLAGS": f" -- PYTHON_VERSION={version} PLATFORM={wheels}"}
+    _say("sam build")
+    _sam("build", [f"--build-dir={FOLDER}/build", "--no-cached"], places.environment | for_here)
+
+
+def _deploy(places: Places) -> dict[str, str]:
+    """The stack's outputs."""
+    _say(f"sam deploy --stack-name {STACK}")
+    options = [f"--template-file={FOLDER}/build/template.yaml", f"--stack-name={STACK}"]
+    # SAM looks for its configuration beside the template that was built.
+    options += [f"--config-file={ROOT}/samconfig.toml", "--no-confirm-changeset"]
+    _sam("deploy", options, places.environment)
+    (stack,) = places.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    _say(f"  {stack['StackStatus']}")
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def _sam(command: str, options: list[str], environment: dict[str, str]) -> None:
+    with (FOLDER / f"sam-{command}.log").open("wb") as log:
+        done = subprocess.run(
+            [SAM, command, *options], check=False, env=environment, cwd=ROOT, stdout=log, stderr=log
+        )
+    if done.returncode:
+        raise NotAsPromised(f"sam {command} ended with {done.returncode}")
+
+
+# --- a night ----------------------------------------------------------------------------------
+
+
+def _see_a_night_through(places: Places, names: dict[str, str]) -> None:
+    """Nothing is invoked here: the schedules of the deployed stack do it all."""
+    places.client("ssm").put_parameter(
+        Name=names["PolicyParameterName"], Type="String", Value=json.dumps(POLICY)
+    )
+    table = names["TableName"]
+    _say(f"Time jumps; plan {PLAN} is due at {NIGHT:%H:%M}")
+    _jump(places)
+    _wait("the first tick", lambda: _items(places, table, "POLICY#backups"))
+    _jump(places)
+    _wait("snapshots", lambda: _snapshots(places))
+    for _ in range(MOST_JUMPS):
+        if reported := _reported(places, table):
+            break
+        _jump(places)
+        _settle(places, table)
+    else:
+        raise NotAsPromised(f"{MOST_JUMPS * JUMP} later the night is not reported")
+    _check(places, names, reported)
+
+
+def _items(places: Places, table: str, pk: str) -> list[Item]:
+    answer = places.client("dynamodb").query(
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": pk}},
+        ConsistentRead=True,
+    )
+    return [unpack(item) for item in answer["Items"]]
+
+
+def _reported(places: Places, table: str) -> Item | None:
+    """How the plan stands, once its night is reported."""
+    coverage = _items(places, table, "COVERAGE#backups")
+    return next((item for item in coverage if item["sk"] == PLAN and "occurrence" in item), None)
+
+
+def _settle(places: Places, table: str) -> None:
+    """Until the sweep has woken what was due and nobody is moving it any more."""
+    now = datetime.fromisoformat(_get(f"{places.box}/box/now")["now"])
+
+    def is_settled() -> bool:
+        runs = [item for item in _scan(places, table) if item["pk"].startswith("RUN#backup#")]
+        return all(item["wake_at"] > f"{now:%Y-%m-%dT%H:%M}" for item in runs if "due" in item)
+
+    _wait("a run that moves", is_settled)
+
+
+def _scan(places: Places, table: str) -> Iterable[Item]:
+    return map(unpack, places.client("dynamodb").scan(TableName=table)["Items"])
+
+
+def _snapshots(places: Places) -> dict[str, str]:
+    """State by id of the snapshots that the deployed stack made in the box."""
+    tag = {"Name": "tag:watchkeeper:stack", "Values": [STACK]}
+    answer = places.client("ec2").describe_snapshots(OwnerIds=["self"], Filters=[tag])
+    return {snapshot["SnapshotId"]: snapshot["State"] for snapshot in answer["Snapshots"]}
+
+
+# --- what came of it --------------------------------------------------------------------------
+
+
+def _check(places: Places, names: dict[str, str], reported: Item) -> None:
+    items = _scan(places, names["TableName"])
+    points = [from_item(item) for item in items if item["pk"].startswith("POINT#")]
+    snapshots = _snapshots(places)
+    _show(points, reported)
+    usable = {part.snapshot for one in points if one.state is State.COMPLETED for part in one.parts}
+    completed = {snapshot for snapshot, state in snapshots.items() if state == "completed"}
+    if not usable or usable != completed:
+        raise NotAsPromised(f"the table has {sorted(usable)}, the account {sorted(completed)}")
+    if len(points) != reported["targets"]:
+        raise NotAsPromised(f"{len(points)} recovery points for {reported['targets']} resources")
+    if left := _left_over(places):
+        raise NotAsPromised(f"events that nobody took: {left}")
+    _say("The table in ministack and the snapshots in the box agree; no event was left over.")
+
+
+def _left_over(places: Places) -> dict[str, str]:
+    """Messages in the dead-letter queues, by queue."""
+    sqs = places.client("sqs")
+    counts = {}
+    for url in sqs.list_queues(QueueNamePrefix=STACK).get("QueueUrls", []):
+        name = "ApproximateNumberOfMessages"
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+        counts[url.rpartition("/")[2]] = attributes[name]
+    if not counts:
+        raise NotAsPromised("the stack has no dead-letter queues")
+    return {queue: count for queue, count in counts.items() if count != "0"}
+
+
+def _show(points: list[RecoveryPoint], reported: Item) -> None:
+    _say(f"\nRecovery points of {PLAN}, {NIGHT:%A %Y-%m-%d %H:%M} UTC:")
+    for point in sorted(points, key=lambda one: (one.kind, one.resource)):
+        resource = point.resource.rpartition(":")[2]
+        parts = " ".join(part.snapshot for part in point.parts)
+        _say(f"  {point.state:<10} {resource:<32} {parts}")
+        if point.why:
+            _say(f"             {point.why}")
+    completed, targets = reported["completed"], reported["targets"]
+    _say(f"  {completed} of {targets} completed; {reported['unprotected']} resources unprotected\n")
+
+
+def _keep(places: Places) -> None:
+    _say(f"""
+  The stack:     export AWS_ENDPOINT_URL={places.ministack} AWS_DEFAULT_REGION={REGION} \\
+                        AWS_ACCESS_KEY_ID={ACCOUNT} AWS_SECRET_ACCESS_KEY=in-the-box
+  The account:   the same with AWS_ENDPOINT_URL={places.box}
+  The end:       Ctrl-C""")
+    signal.pause()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
