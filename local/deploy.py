@@ -61,7 +61,7 @@ JUMP = timedelta(minutes=15)
 # A snapshot in the box takes up to 25 minutes, it is looked at every 10, and the night at every 5.
 MOST_JUMPS = 8
 # ministack looks every ten seconds which schedule is due; the rest is for a busy machine.
-PATIENCE = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=30)
 
 # What the box answers; everything else is ministack's.
 IN_THE_BOX = ("EC2", "RDS", "SSM", "RESOURCE_GROUPS_TAGGING_API")
@@ -118,6 +118,7 @@ def main() -> int:
     try:
         with ExitStack() as running:
             places = _start(running)
+            running.callback(_keep_logs, places)
             names = _deploy(places)
             _see_a_night_through(places, names)
             _say(f"As promised, after {time.monotonic() - began:.0f} s.")
@@ -374,6 +375,16 @@ def _show(points: list[RecoveryPoint], reported: Item) -> None:
             _say(f"             {point.why}")
     completed, targets = reported["completed"], reported["targets"]
     _say(f"  {completed} of {targets} completed; {reported['unprotected']} resources unprotected\n")
+
+
+def _keep_logs(places: Places) -> None:
+    """What the functions logged, beside what the programs printed."""
+    logs = places.client("logs")
+    lines = []
+    for group in logs.describe_log_groups()["logGroups"]:
+        found = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+        lines += [f"{group['logGroupName']} {event['message'].rstrip()}" for event in found]
+    (FOLDER / "functions.log").write_text("\n".join(lines), encoding="utf-8")
 
 
 def _keep(places: Places) -> None:

@@ -46,15 +46,50 @@ class Pace:
     hidden_for: timedelta = timedelta(seconds=20)
     """How long a new resource is missing from Describe (EC2 is eventually consistent)."""
 
+    db_snapshot_takes: timedelta | Callable[[str], timedelta] = field(default_factory=by_identifier)
+    """From `creating` to `available`, of RDS and Aurora; a callable is given the name."""
+
+    window_backup_takes: timedelta = timedelta(minutes=10)
+    """How long RDS backs an instance up in its daily window, when nobody else can."""
+
+    lost_key_noticed_after: timedelta = timedelta(minutes=30)
+    """How long a database whose KMS key was disabled still shows itself as `available`."""
+
+    ddb_backup_takes: timedelta | Callable[[str], timedelta] = timedelta(minutes=2)
+    """From `CREATING` to `AVAILABLE`, of DynamoDB, whatever the size of the table; a callable is
+    given the ARN of the backup."""
+
+    ddb_backups_enabled_after: timedelta = timedelta(seconds=30)
+    """How long a new DynamoDB table refuses backups."""
+
     call: timedelta = timedelta(0)
     """What one AWS call costs a function of its own timeout."""
 
     def snapshot_duration(self, snapshot_id: str) -> timedelta:
         """How long this snapshot stays `pending`."""
-        if callable(self.snapshot_takes):
-            return self.snapshot_takes(snapshot_id)
-        return self.snapshot_takes
+        return _duration(self.snapshot_takes, snapshot_id)
+
+    def db_snapshot_duration(self, name: str) -> timedelta:
+        """How long this snapshot of a database stays `creating`."""
+        return _duration(self.db_snapshot_takes, name)
+
+    def ddb_backup_duration(self, arn: str) -> timedelta:
+        """How long this backup of a table stays `CREATING`."""
+        return _duration(self.ddb_backup_takes, arn)
 
 
-INSTANT = Pace(snapshot_takes=timedelta(0), deletion_takes=timedelta(0), hidden_for=timedelta(0))
+def _duration(takes: timedelta | Callable[[str], timedelta], identifier: str) -> timedelta:
+    return takes(identifier) if callable(takes) else takes
+
+
+INSTANT = Pace(
+    snapshot_takes=timedelta(0),
+    deletion_takes=timedelta(0),
+    hidden_for=timedelta(0),
+    db_snapshot_takes=timedelta(0),
+    window_backup_takes=timedelta(0),
+    lost_key_noticed_after=timedelta(0),
+    ddb_backup_takes=timedelta(0),
+    ddb_backups_enabled_after=timedelta(0),
+)
 """AWS as an impatient unit test wishes it: everything is done when the call returns."""

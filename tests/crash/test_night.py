@@ -153,6 +153,16 @@ def test_what_is_hidden_for_longer_is_at_most_doubled_and_then_expired(
         assert len(later.snapshots) == 4
 
 
+def test_what_ec2_has_promised_is_believed_for_an_hour(evening: Account) -> None:
+    """Describe that shows nothing is no proof that there is nothing."""
+
+    def story() -> Outcome:
+        slow_to_show(evening, timedelta(minutes=45))
+        return run_night(evening)
+
+    assert is_as_calm(aside(story))
+
+
 def test_parts_of_two_attempts_are_never_mixed_into_one_recovery_point(evening: Account) -> None:
     """The first attempt's root volume stays hidden while the second attempt is made and ends."""
 

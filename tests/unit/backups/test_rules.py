@@ -345,6 +345,12 @@ class TestHowPlansStand:
 
         assert stands.oldest == at("02:01")
         assert "chose the plan after" in stands.findings[0].why
+        assert stands.at_risk == ()
+
+    def test_who_the_night_tried_to_protect_and_could_not_is_at_risk(self) -> None:
+        stands = self.covered(point("a", at("02:02", day=20)))
+
+        assert [one.resource for one in stands.at_risk] == ["a", "b"]
 
 
 SINCE = at("00:00", day=1)

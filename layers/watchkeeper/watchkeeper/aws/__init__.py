@@ -1,1 +1,4 @@
-"""Every call to AWS, and nothing else: the only importers of boto3. Each method names the IAM actions that it needs."""
+"""Every call to AWS, and nothing else: the only importers of boto3.
+
+Each method names the IAM actions that it needs.
+"""

@@ -165,10 +165,32 @@ class CoverageTable(Table):
             values={":at": naming.instant(occurrence)},
         )
 
+    @needs("dynamodb:GetItem")
+    def told_before(self, capability: str, plan: str, run_id: str) -> set[str]:
+        """The resources that people were told of as at risk before this run: by the last report, or
+        by the one before it, if the last is this run's own first attempt.
+        """
+        item = self.get(naming.findings_key(capability, plan)) or {}
+        return set(item.get("told_before" if item.get("run") == run_id else "at_risk", ()))
+
     @needs("dynamodb:PutItem", "dynamodb:UpdateItem")
-    def report(self, capability: str, coverage: Coverage, now: datetime) -> None:
-        findings = [_plain(asdict(finding)) for finding in coverage.findings[:MAX_FINDINGS]]
-        self.put({**naming.findings_key(capability, coverage.plan), "findings": findings})
+    def report(
+        self,
+        capability: str,
+        coverage: Coverage,
+        run_id: str,
+        told_before: Iterable[str],
+        now: datetime,
+    ) -> None:
+        self.put(
+            {
+                **naming.findings_key(capability, coverage.plan),
+                "run": run_id,
+                "findings": [_plain(asdict(one)) for one in coverage.findings[:MAX_FINDINGS]],
+                "at_risk": [one.resource for one in coverage.at_risk[:MAX_FINDINGS]],
+                "told_before": sorted(told_before),
+            }
+        )
         values = {
             "occurrence": naming.instant(coverage.occurrence),
             "targets": coverage.targets,

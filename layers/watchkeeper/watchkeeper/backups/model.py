@@ -184,6 +184,8 @@ class Coverage:
     at all.
     """
     findings: tuple[Finding, ...] = ()
+    at_risk: tuple[Finding, ...] = ()
+    """Of the findings, those about resources that the night tried to protect."""
     unprotected: int = 0
     """Findings that are gaps, all of them, also those that did not fit into `findings`."""
 

@@ -399,6 +399,7 @@ def cover(
         failed=len(owed) - completed,
         oldest=min(ages) if ages and len(ages) == len(owed) else None,
         findings=(*findings, *choice.findings),
+        at_risk=tuple(finding for finding in findings if finding.resource in night),
         unprotected=len(gaps),
     )
 

@@ -22,7 +22,7 @@ from watchkeeper.backups.rules import (
     newest_completed,
     unusable,
 )
-from watchkeeper.news.backups import BackupsReported, RecoveryPointsCompleted
+from watchkeeper.news.backups import BackupsReported, RecoveryPointsCompleted, ResourcesAtRisk
 from watchkeeper.news.base import LINES
 from watchkeeper.policy import BackupsPolicy
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting, new_run
@@ -41,6 +41,8 @@ minutes.
 """
 BELIEVE_FOR = timedelta(hours=1)
 """How long a snapshot that EC2 has promised may stay hidden before it is written off."""
+SHARD_EVERY = timedelta(seconds=90)
+"""Between the starts of two shards: 400 snapshots at EC2's five a second, and a little more."""
 FIRST_LOOK = timedelta(minutes=5)
 """The smallest snapshots take a few minutes; asking earlier costs a call and tells nothing."""
 LOOK_EVERY = timedelta(minutes=10)
@@ -112,7 +114,8 @@ def _by_hand(inventory: Inventory, only: Sequence[str]) -> Sequence[Target] | Fa
 
 def shard_run(night: Run, number: int, now: datetime) -> Run:
     facts = {**night.facts, "workflow": "shard", "night": night.id, "shard": str(number)}
-    return new_run(naming.shard_id(night.id, number), SHARD, now, **facts)
+    # One after the other, or they would only take EC2's few requests a second from each other.
+    return new_run(naming.shard_id(night.id, number), SHARD, now + number * SHARD_EVERY, **facts)
 
 
 def ensure_shards_finished(run: Run, cloud: Taking, now: datetime) -> Report:
@@ -148,7 +151,8 @@ def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
         naming.parse_minute(run.facts["occurrence"]),
         now,
     )
-    cloud.coverage.report("backups", coverage, now)
+    told_before = cloud.coverage.told_before("backups", plan, run.id)
+    cloud.coverage.report("backups", coverage, run.id, told_before, now)
     told = BackupsReported.about(
         run,
         at=now,
@@ -159,7 +163,18 @@ def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
         unprotected=coverage.unprotected,
         findings=[finding.line() for finding in coverage.findings],
     )
-    return Done(news=[told])
+    fresh = [one for one in coverage.at_risk if one.resource not in told_before]
+    if not fresh:
+        return Done(news=[told])
+    page = ResourcesAtRisk.about(
+        run,
+        at=now,
+        plan=plan,
+        fresh=[finding.line() for finding in fresh],
+        fresh_in_all=len(fresh),
+        in_all=len(coverage.at_risk),
+    )
+    return Done(news=[told, page])
 
 
 # ── A shard of it ─────────────────────────────────────────────────────────────────────────────────

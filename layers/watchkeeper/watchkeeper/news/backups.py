@@ -38,6 +38,33 @@ class BackupsReported(News):
         return {"UnprotectedResources": self.unprotected, "ProtectedResources": self.targets}
 
 
+class ResourcesAtRisk(News):
+    """Resources have no recovery point within their objective that had one after the last night.
+
+    Told once for each: an alarm that sounds for the first does not sound again for the second.
+    """
+
+    is_page: ClassVar[bool] = True
+    plan: str
+    fresh: list[str]
+    fresh_in_all: int
+    """The list may have been cut."""
+    in_all: int
+
+    def subject(self) -> str:
+        return f"At risk in plan {self.plan}: {self.fresh_in_all} more, {self.in_all} in all"
+
+    def text(self) -> str:
+        return (
+            f"After this night, these resources of plan {self.plan} cannot be restored as was "
+            "promised:\n\n"
+            + "\n".join(f"- {line}" for line in self.fresh)
+            + f"\n\n{self.in_all} of the plan are at risk in all. The next night tries them again; "
+            "you are not told of these again until they have been well.\n\n"
+            f"Runbook: docs/runbooks/backups-overdue.md\n{where_to_look(self.run)}"
+        )
+
+
 class RecoveryPointsRemoved(News):
     """What retention no longer keeps was read back as gone."""
 
