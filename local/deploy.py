@@ -32,6 +32,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from watchkeeper import naming
 from watchkeeper.aws.catalogue import from_item
 from watchkeeper.aws.table import Item, unpack
 from watchkeeper.backups.model import RecoveryPoint, State
@@ -39,7 +40,7 @@ from watchkeeper.backups.model import RecoveryPoint, State
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".local" / "deploy"
 SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
-MINISTACK = ROOT / ".tools" / "ministack" / "bin" / "ministack"
+MINISTACK = ROOT / ".tools" / "ministack" / "bin" / "python"
 
 STACK = "watchkeeper-deployed"
 """Not the name of the stack in the box: recovery points name the stack that they belong to."""
@@ -56,11 +57,12 @@ POLICY = {
     "plans": {PLAN: {"schedule": "0 1 * * *", "rpo": "26h", "keep": {"daily": 14}}},
 }
 
-# The tick of TakeBackups: every jump lets one come due.
-JUMP = timedelta(minutes=15)
-# A snapshot in the box takes up to 25 minutes, it is looked at every 10, and the night at every 5.
-MOST_JUMPS = 8
-# ministack looks every ten seconds which schedule is due; the rest is for a busy machine.
+# Longer than the minute of the sweep, so that every jump has one; no longer than a step's own wait.
+JUMP = timedelta(minutes=5)
+# The first tick puts the policy in force, the next one starts the night, and a snapshot in the box
+# takes up to 25 minutes and is looked at every ten. An hour more is not slow but stuck.
+MOST_JUMPS = 24
+# Each thing that is waited for takes a second or two; the rest is for a busy machine.
 PATIENCE = timedelta(seconds=30)
 
 # What the box answers; everything else is ministack's.
@@ -149,7 +151,8 @@ def _start(running: ExitStack) -> Places:
     serve = ["-m", "local.serve", "--port", box.rpartition(":")[2], "--start", START.isoformat()]
     env_vars = ["--env-vars", str(FOLDER / "env-vars.json")]
     running.enter_context(_program("box", [sys.executable, *serve, *env_vars], dict(os.environ)))
-    running.enter_context(_program("ministack", [str(MINISTACK)], _of_ministack(places)))
+    start = [str(MINISTACK), "local/ministack/start.py"]
+    running.enter_context(_program("ministack", start, _of_ministack(places)))
     _build(places)
     _wait("the cloud in a box", lambda: _get(f"{box}/box/now"))
     _wait("ministack", lambda: _get(f"{ministack}/_ministack/health"))
@@ -163,6 +166,7 @@ def _of_ministack(places: Places) -> dict[str, str]:
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "AUTH": "true",  # each function has the rights of its own role
+        "LAMBDA_WARM_TTL_SECONDS": str(24 * 3600),  # a jump would end every function that rests
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "PYTHONPATH": str(ROOT / "local" / "ministack"),
@@ -227,11 +231,11 @@ def _set_clock(places: Places) -> datetime:
     return now
 
 
-def _jump(places: Places) -> None:
-    """Let time pass: first in the box, where nothing of ours runs by itself."""
+def _jump(places: Places) -> datetime:
+    """Let time pass, in the box first: nothing of the deployed stack runs by the box's clock."""
     minutes = int(JUMP.total_seconds() // 60)
     _get(f"{places.box}/box/advance?minutes={minutes}", data=b"")
-    _say(f"  {_set_clock(places):%H:%M}")
+    return _set_clock(places)
 
 
 # --- the deployment ---------------------------------------------------------------------------
@@ -279,20 +283,14 @@ def _see_a_night_through(places: Places, names: dict[str, str]) -> None:
     places.client("ssm").put_parameter(
         Name=names["PolicyParameterName"], Type="String", Value=json.dumps(POLICY)
     )
-    table = names["TableName"]
     _say(f"Time jumps; plan {PLAN} is due at {NIGHT:%H:%M}")
-    _jump(places)
-    _wait("the first tick", lambda: _items(places, table, "POLICY#backups"))
-    _jump(places)
-    _wait("snapshots", lambda: _snapshots(places))
     for _ in range(MOST_JUMPS):
-        if reported := _reported(places, table):
-            break
-        _jump(places)
-        _settle(places, table)
-    else:
-        raise NotAsPromised(f"{MOST_JUMPS * JUMP} later the night is not reported")
-    _check(places, names, reported)
+        now = _jump(places)
+        _wait("a run that was due and moves", lambda now=now: _is_settled(places, names, now))
+        if reported := _reported(places, names["TableName"]):
+            _say(f"  {now:%H:%M} the night is reported")
+            return _check(places, names, reported)
+    raise NotAsPromised(f"{MOST_JUMPS * JUMP} later the night is not reported")
 
 
 def _items(places: Places, table: str, pk: str) -> list[Item]:
@@ -311,15 +309,26 @@ def _reported(places: Places, table: str) -> Item | None:
     return next((item for item in coverage if item["sk"] == PLAN and "occurrence" in item), None)
 
 
-def _settle(places: Places, table: str) -> None:
-    """Until the sweep has woken what was due and nobody is moving it any more."""
-    now = datetime.fromisoformat(_get(f"{places.box}/box/now")["now"])
+def _is_settled(places: Places, names: dict[str, str], now: datetime) -> bool:
+    """Whether the sweep has come by since `now`, and all that was due is being moved."""
+    runs = [item for item in _scan(places, names["TableName"]) if "due" in item]
+    return _swept(places, names["SweepRunsFunctionName"], now) and all(
+        naming.parse_instant(item["wake_at"]) > now for item in runs
+    )
 
-    def is_settled() -> bool:
-        runs = [item for item in _scan(places, table) if item["pk"].startswith("RUN#backup#")]
-        return all(item["wake_at"] > f"{now:%Y-%m-%dT%H:%M}" for item in runs if "due" in item)
 
-    _wait("a run that moves", is_settled)
+def _swept(places: Places, function: str, now: datetime) -> bool:
+    """Whether ministack has invoked the sweep since `now`."""
+    statistics = places.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="Invocations",
+        Dimensions=[{"Name": "FunctionName", "Value": function}],
+        StartTime=now,
+        EndTime=now + JUMP,
+        Period=60,
+        Statistics=["Sum"],
+    )
+    return bool(statistics["Datapoints"])
 
 
 def _scan(places: Places, table: str) -> Iterable[Item]:

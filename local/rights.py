@@ -24,7 +24,10 @@ def guard_of(cloud: Cloud) -> Guard:
         service, region, identifier = arn.split(":")[2], arn.split(":")[3], arn.rpartition("/")[2]
         if service != "ec2":
             return None
-        return dict(ec2_backends[cloud.account_id][region or cloud.region].tags.get(identifier, {}))
+        backend = ec2_backends[cloud.account_id][region or cloud.region]
+        if identifier.startswith("snap-") and identifier not in backend.snapshots:
+            return {}  # what does not exist has no tags, so a condition on them denies it
+        return dict(backend.tags.get(identifier, {}))
 
     def volumes_of(instance_id: str) -> Sequence[str] | None:
         volumes = ec2_backends[cloud.account_id][cloud.region].volumes.values()

@@ -435,7 +435,7 @@ def _unsatisfied(member: str, value: object, constraint: str) -> None:
 
 
 def _existing_table(backend: Any, name_or_arn: str) -> Any:
-    name = name_or_arn.split("/")[-1]
+    name = name_or_arn.rsplit("/", maxsplit=1)[-1]
     try:
         return backend.get_table(name)
     except ResourceNotFoundException as error:

@@ -4,7 +4,7 @@ Where two of them differ, the difference stands here with its reason.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +25,7 @@ ENVIRONMENT = {
     "PAGES_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:pages",
     "POLICY_PREFIX": "/watchkeeper/policy",
 }
-SERVICES = {
+SERVICES: dict[str, Callable[[], Any]] = {
     "TakeBackups": lambda: TakeBackups(TakeBackupsSettings.read(ENVIRONMENT)),
     "ExpireBackups": lambda: ExpireBackups(ExpireBackupsSettings.read(ENVIRONMENT)),
     "SweepRuns": lambda: SweepRuns(SweepRunsSettings.read(ENVIRONMENT)),
@@ -77,7 +77,7 @@ def adapters(thing: object) -> set[type]:
 
 
 def declared(function: str) -> set[str]:
-    service: Any = SERVICES[function]()
+    service = SERVICES[function]()
     if function != "SweepRuns":
         assert service.cloud  # made when first used
     return set(needed_by(*adapters(service)))

@@ -1,6 +1,6 @@
 """How recovery points that no rule keeps are removed: planned, capped, asked for, read back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from watchkeeper.aws.ec2 import SnapshotRemover
 from watchkeeper.aws.errors import Denied, NotThere, Refused
 from watchkeeper.aws.removals import Removal, RemovalTable
 from watchkeeper.backups.ec2 import Ec2Points, blockers, forbidden
-from watchkeeper.backups.model import COUNTS, RecoveryPoint, State
+from watchkeeper.backups.model import COUNTS, RecoveryPoint, Snapshot, State
 from watchkeeper.backups.removal import (
     Reconciled,
     RemovalPlan,
@@ -112,23 +112,27 @@ def _remove(removal: Removal, cloud: Expiring) -> str:
     if point is None or point.state is State.REMOVED:
         return ""
     # The world may have changed since the plan, so what forbids a removal is asked again.
+    shown = cloud.shown.parts_of([point])
     as_it_stood = replace(point, state=removal.was)
     others = [one for one in history if one is not point]
     if is_last_good(as_it_stood, [as_it_stood, *others]):
         reason = "it is the newest good one"
     else:
-        reason = _held(point, cloud)
+        reason = _held(point, shown, cloud)
     if reason:
         cloud.catalogue.change(replace(as_it_stood, why=reason), point.state)
         return reason
     removing = replace(point, state=State.REMOVING, why=removal.why)
     if point.state is not State.REMOVING and not cloud.catalogue.change(removing, point.state):
         return "somebody holds it, or moved it on, since the plan"
-    return _delete(removing, removal.was, cloud)
+    return _delete(removing, {part.id for part in shown}, removal.was, cloud)
 
 
-def _delete(point: RecoveryPoint, was: State, cloud: Expiring) -> str:
+def _delete(point: RecoveryPoint, there: Container[str], was: State, cloud: Expiring) -> str:
     for number, part in enumerate(point.parts):
+        # What is gone has no tags, so our role, which may delete by tag only, would be denied.
+        if part.snapshot not in there:
+            continue
         try:
             cloud.remover.delete(part.snapshot)
         except NotThere:
@@ -143,13 +147,9 @@ def _delete(point: RecoveryPoint, was: State, cloud: Expiring) -> str:
     return ""
 
 
-def _held(point: RecoveryPoint, cloud: Expiring) -> str:
+def _held(point: RecoveryPoint, shown: Iterable[Snapshot], cloud: Expiring) -> str:
     """What its snapshots' tags, its holds or its other users say against it; empty if nothing."""
-    tagged = [
-        f"{part.id} {reason}"
-        for part in cloud.shown.parts_of([point])
-        if (reason := forbidden(part.tags))
-    ]
+    tagged = [f"{part.id} {reason}" for part in shown if (reason := forbidden(part.tags))]
     held = [f"held by {hold}" for hold in point.holds]
     return "; ".join([*held, *tagged]) or shared(point, cloud)
 
