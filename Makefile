@@ -35,7 +35,7 @@ demo: $(READY)  ## Let a week of nights pass in a simulated AWS account, and sho
 	@$(RUN) -m local.demo $(ARGS)
 
 cloud: $(READY)  ## Serve the simulated account over HTTP, for `make invoke` and for the AWS CLI
-	@$(RUN) -m local.serve $(ARGS)
+	@$(RUN) -m local.serve --containers $(ARGS)
 
 # The functions run under ministack's own Python, so the layer is built for that one, apart from `make build`.
 deploy-local: $(READY) $(SAM_READY) $(MINISTACK_READY)  ## Deploy the template with SAM CLI into a second emulator, and see a night through there
@@ -51,7 +51,7 @@ invoke: build  ## Run FUNCTION on EVENT in Lambda's own container (needs Docker)
 	@awk '{ print } /^      Variables:$$/ && !n++ { print "        AWS_ENDPOINT_URL: of the simulated account" }' \
 		.aws-sam/build/template.yaml > .aws-sam/build/local.yaml
 	@$(SAM) local invoke $(FUNCTION) --template .aws-sam/build/local.yaml --event $(EVENT) \
-		--env-vars $(ENV_VARS) --docker-network host --skip-pull-image $(ARGS)
+		--env-vars $(ENV_VARS) --add-host host.docker.internal:host-gateway --skip-pull-image $(ARGS)
 
 ##@ Change it
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from local.aws import dynamodb_backups, rds
 from local.aws.ebs import Box
 from local.aws.ec2 import installed_in
 from local.pace import INSTANT, Pace
@@ -72,6 +73,36 @@ class LooseVolume:
     kind: str = "gp3"
 
 
+@dataclass(frozen=True)
+class Database:
+    """An RDS instance of PostgreSQL; `plan` as for a Machine, `key` as for a LooseVolume."""
+
+    name: str
+    plan: str | None
+    size: int = 50
+    environment: str = "production"
+    kind: str = "db.t4g.medium"
+    retention: int = 7
+    """Days of automated backups; 0 is none, and no point in time to restore to."""
+    window: str = "03:00-03:30"
+    key: str | None = None
+    stopped: bool = False
+    protected: bool = False
+
+
+@dataclass(frozen=True)
+class KeyValueTable:
+    """A DynamoDB table; `plan` as for a Machine."""
+
+    name: str
+    plan: str | None
+    recoverable: bool = False
+    expires: bool = False
+    streamed: bool = False
+    protected: bool = False
+    environment: str = "production"
+
+
 INSTANCES = (
     Machine("harbour-web-1", "production", "web", (8,), "silver"),
     Machine("harbour-web-2", "production", "web", (8,), "silver"),
@@ -124,6 +155,44 @@ VOLUMES = (
     LooseVolume("staging-media", 30, "", environment="staging"),
 )
 
+DATABASES = (
+    # Its backup window is open when the night begins: it can only be backed up afterwards.
+    Database(
+        "harbour-bookings-production",
+        "gold",
+        200,
+        kind="db.r7g.large",
+        window="02:00-02:30",
+        protected=True,
+    ),
+    Database("harbour-bookings-staging", "bronze", 20, environment="staging", retention=1),
+    Database("harbour-guests", "gold", 100, key="alias/harbour-data", protected=True),
+    # Its key is disabled, as that of the volume of the same name.
+    Database("harbour-contracts", "gold", key="alias/harbour-retired"),
+    # A plan, and nothing to restore a point in time from.
+    Database("harbour-loyalty", "silver", retention=0),
+    # A capital letter: it is not the plan it looks like.
+    Database("harbour-payments", "Gold"),
+    Database("harbour-metrics", None, 300),
+    Database("staging-restore-test", "bronze", environment="staging", stopped=True),
+)
+# Of harbour-bookings-production, and tagged as its source is.
+REPLICA = "harbour-bookings-replica"
+
+# Aurora clusters, each with one writer, and their plans.
+CLUSTERS = {"harbour-reporting": None, "harbour-ledger": "gold"}
+
+TABLES = (
+    KeyValueTable("harbour-rates", "gold", recoverable=True, streamed=True, protected=True),
+    KeyValueTable("harbour-availability", "silver", recoverable=True, expires=True),
+    KeyValueTable("harbour-carts", "gold", expires=True),
+    KeyValueTable("harbour-sessions", None, expires=True),
+    KeyValueTable("staging-rates", "bronze", environment="staging"),
+)
+
+# How long ago the databases were made: longer than anybody keeps their automated backups.
+DATABASES_AGE = timedelta(days=400)
+
 NETWORKS = {"production": "10.20", "staging": "10.30"}
 SECURITY_GROUPS = {
     "web": (80, 443),
@@ -154,8 +223,9 @@ def seed(cloud: SeedableBox) -> None:
             _environment(cloud, environment, keys)
         _loose_volumes(cloud, keys)
         _snapshots_of_others(cloud)
-        _databases(cloud)
+        _databases(cloud, keys)
         _tables(cloud)
+        _disable_retired_key(cloud, keys)
         _buckets(cloud)
         _functions(cloud)
         _parameters(cloud, keys)
@@ -346,6 +416,9 @@ def _loose_volumes(cloud: SeedableBox, keys: Mapping[str, str]) -> None:
             TagSpecifications=_tagged("volume", tags),
             **({"Encrypted": True, "KmsKeyId": keys[one.key]} if one.key else {}),
         )
+
+
+def _disable_retired_key(cloud: SeedableBox, keys: Mapping[str, str]) -> None:
     retired = keys["alias/harbour-retired"].rsplit("/", 1)[-1]  # moto's DisableKey knows no ARNs
     cloud.client("kms").disable_key(KeyId=retired)
 
@@ -437,55 +510,120 @@ def _another_stacks_snapshot(cloud: SeedableBox, started_at: datetime) -> None:
 # --- databases, buckets and the rest ----------------------------------------------------------
 
 
-def _databases(cloud: SeedableBox) -> None:
-    rds = cloud.client("rds")
-    for environment, plan, size in (("production", "gold", 200), ("staging", "bronze", 20)):
-        rds.create_db_instance(
-            DBInstanceIdentifier=f"harbour-bookings-{environment}",
-            DBInstanceClass="db.r7g.large" if environment == "production" else "db.t4g.medium",
-            Engine="postgres",
-            EngineVersion="16.4",
-            AllocatedStorage=size,
-            MasterUsername="bookings",
-            MasterUserPassword="correct-horse-battery",
-            DeletionProtection=environment == "production",
-            Tags=_tag_list({PLAN_TAG: plan, "environment": environment}),
-        )
-    rds.create_db_cluster(
-        DBClusterIdentifier="harbour-reporting",
-        Engine="aurora-postgresql",
-        MasterUsername="reporting",
-        MasterUserPassword="correct-horse-battery",
-        Tags=_tag_list({"environment": "production"}),
+def _databases(cloud: SeedableBox, keys: Mapping[str, str]) -> None:
+    aws, installed = cloud.client("rds"), rds.installed_in(cloud)
+    made_at = cloud.clock.now() - DATABASES_AGE
+    for one in DATABASES:
+        _database(aws, one, keys)
+        installed.backdate(one.name, made_at)
+        if one.stopped:
+            aws.stop_db_instance(DBInstanceIdentifier=one.name)
+    aws.create_db_instance_read_replica(
+        DBInstanceIdentifier=REPLICA,
+        SourceDBInstanceIdentifier="harbour-bookings-production",
+        Tags=_tag_list({PLAN_TAG: "gold", "environment": "production"}),
     )
-    rds.create_db_instance(
-        DBInstanceIdentifier="harbour-reporting-1",
-        DBClusterIdentifier="harbour-reporting",
+    for name, plan in CLUSTERS.items():
+        _cluster(aws, name, plan)
+        installed.backdate(name, made_at)
+    _database_snapshots_of_others(cloud)
+
+
+def _database(aws: Any, one: Database, keys: Mapping[str, str]) -> None:
+    tags = {"environment": one.environment} | ({PLAN_TAG: one.plan} if one.plan else {})
+    aws.create_db_instance(
+        DBInstanceIdentifier=one.name,
+        DBInstanceClass=one.kind,
+        Engine="postgres",
+        EngineVersion="16.4",
+        AllocatedStorage=one.size,
+        MasterUsername="bookings",
+        MasterUserPassword="correct-horse-battery",
+        DeletionProtection=one.protected,
+        BackupRetentionPeriod=one.retention,
+        PreferredBackupWindow=one.window,
+        PreferredMaintenanceWindow="sun:04:00-sun:04:30",
+        CopyTagsToSnapshot=one.protected,
+        Tags=_tag_list(tags),
+        **({"StorageEncrypted": True, "KmsKeyId": keys[one.key]} if one.key else {}),
+    )
+
+
+def _cluster(aws: Any, name: str, plan: str | None) -> None:
+    aws.create_db_cluster(
+        DBClusterIdentifier=name,
+        Engine="aurora-postgresql",
+        MasterUsername=name.removeprefix("harbour-"),
+        MasterUserPassword="correct-horse-battery",
+        BackupRetentionPeriod=7,
+        PreferredBackupWindow="03:00-03:30",
+        Tags=_tag_list({"environment": "production"} | ({PLAN_TAG: plan} if plan else {})),
+    )
+    aws.create_db_instance(
+        DBInstanceIdentifier=f"{name}-1",
+        DBClusterIdentifier=name,
         DBInstanceClass="db.r7g.large",
         Engine="aurora-postgresql",
     )
 
 
+def _database_snapshots_of_others(cloud: SeedableBox) -> None:
+    """AWS Backup looks after metrics, and somebody took one by hand before an upgrade."""
+    now, installed = cloud.clock.now(), rds.installed_in(cloud)
+    for days in (1, 2, 3):
+        installed.record_snapshot(
+            "harbour-metrics",
+            f"awsbackup:job-harbour-metrics-{days}",
+            created_at=now - timedelta(days=days, hours=19),
+            snapshot_type="awsbackup",
+            tags={"aws:backup:source-resource": "harbour-metrics"},
+        )
+    installed.record_snapshot(
+        "harbour-bookings-production",
+        "bookings-before-upgrade",
+        created_at=now - timedelta(days=200),
+    )
+
+
 def _tables(cloud: SeedableBox) -> None:
-    dynamodb = cloud.client("dynamodb")
-    for name, plan, recoverable in (
-        ("harbour-rates", "gold", True),
-        ("harbour-availability", "silver", True),
-        ("harbour-sessions", None, False),
-    ):
-        dynamodb.create_table(
-            TableName=name,
+    aws = cloud.client("dynamodb")
+    for one in TABLES:
+        tags = {"environment": one.environment} | ({PLAN_TAG: one.plan} if one.plan else {})
+        stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        aws.create_table(
+            TableName=one.name,
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
-            Tags=_tag_list({"environment": "production"} | ({PLAN_TAG: plan} if plan else {})),
+            DeletionProtectionEnabled=one.protected,
+            Tags=_tag_list(tags),
+            **({"StreamSpecification": stream} if one.streamed else {}),
         )
-        if recoverable:
-            dynamodb.update_continuous_backups(
-                TableName=name,
+        if one.recoverable:
+            aws.update_continuous_backups(
+                TableName=one.name,
                 PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
             )
-        dynamodb.put_item(TableName=name, Item={"id": {"S": "first"}, "value": {"S": name}})
+        if one.expires:
+            aws.update_time_to_live(
+                TableName=one.name,
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"},
+            )
+        aws.put_item(TableName=one.name, Item={"id": {"S": "first"}, "value": {"S": one.name}})
+    _table_backups_of_others(cloud)
+
+
+def _table_backups_of_others(cloud: SeedableBox) -> None:
+    now, installed = cloud.clock.now(), dynamodb_backups.installed_in(cloud)
+    installed.record_backup(
+        "harbour-rates", "rates-before-import", created_at=now - timedelta(days=20)
+    )
+    installed.record_backup(
+        "harbour-sessions",
+        "awsbackup-harbour-sessions",
+        created_at=now - timedelta(days=1),
+        backup_type="AWS_BACKUP",
+    )
 
 
 def _buckets(cloud: SeedableBox) -> None:

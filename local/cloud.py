@@ -63,7 +63,14 @@ ENVIRONMENT = {
 }
 
 # Extensions that others may not have written yet, or that a box without them can do without.
-OPTIONAL_EXTENSIONS = ("local.aws.ec2", "local.aws.kms", "local.aws.ssm", "local.aws.s3")
+OPTIONAL_EXTENSIONS = (
+    "local.aws.ec2",
+    "local.aws.rds",
+    "local.aws.dynamodb_backups",
+    "local.aws.kms",
+    "local.aws.ssm",
+    "local.aws.s3",
+)
 
 # Loading AWS's API descriptions is most of the cost of a client: one session keeps them for all
 # boxes.

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +48,14 @@ STACK = "watchkeeper-deployed"
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
-# Between the nights of the box's own stack (00:00, 02:00, 03:00 and 06:00 by the default policy), so
-# that the two do not snapshot the same volumes at the same time.
+# Long before the next night of the box's own stack, which would snapshot the same volumes.
 START = datetime(2026, 11, 23, 0, 40, tzinfo=UTC)
-NIGHT = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
+# After the first tick, which puts the policy in force: what lies before that is nobody's night.
+NIGHT = datetime(2026, 11, 23, 1, 5, tzinfo=UTC)
 PLAN = "gold"
 POLICY = {
     "version": 1,
-    "plans": {PLAN: {"schedule": "0 1 * * *", "rpo": "26h", "keep": {"daily": 14}}},
+    "plans": {PLAN: {"schedule": "5 1 * * *", "rpo": "26h", "keep": {"daily": 14}}},
 }
 
 # Longer than the minute of the sweep, so that every jump has one; no longer than a step's own wait.
@@ -255,15 +256,18 @@ def _build(places: Places) -> None:
 
 
 def _deploy(places: Places) -> dict[str, str]:
-    """The stack's outputs."""
+    """The stack's outputs, and the name of the log of its sweep."""
     _say(f"sam deploy --stack-name {STACK}")
     options = [f"--template-file={FOLDER}/build/template.yaml", f"--stack-name={STACK}"]
     # SAM looks for its configuration beside the template that was built.
     options += [f"--config-file={ROOT}/samconfig.toml", "--no-confirm-changeset"]
     _sam("deploy", options, places.environment)
-    (stack,) = places.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    cloudformation = places.client("cloudformation")
+    (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
     _say(f"  {stack['StackStatus']}")
-    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    log = cloudformation.describe_stack_resource(StackName=STACK, LogicalResourceId="SweepRunsLog")
+    return outputs | {"SweepRunsLog": log["StackResourceDetail"]["PhysicalResourceId"]}
 
 
 def _sam(command: str, options: list[str], environment: dict[str, str]) -> None:
@@ -286,49 +290,41 @@ def _see_a_night_through(places: Places, names: dict[str, str]) -> None:
     _say(f"Time jumps; plan {PLAN} is due at {NIGHT:%H:%M}")
     for _ in range(MOST_JUMPS):
         now = _jump(places)
-        _wait("a run that was due and moves", lambda now=now: _is_settled(places, names, now))
+        _wait("an end of what is due", partial(_is_settled, places, names, now))
         if reported := _reported(places, names["TableName"]):
             _say(f"  {now:%H:%M} the night is reported")
             return _check(places, names, reported)
     raise NotAsPromised(f"{MOST_JUMPS * JUMP} later the night is not reported")
 
 
-def _items(places: Places, table: str, pk: str) -> list[Item]:
+def _reported(places: Places, table: str) -> Item | None:
+    """How the plan stands, once its night is reported."""
     answer = places.client("dynamodb").query(
         TableName=table,
         KeyConditionExpression="pk = :pk",
-        ExpressionAttributeValues={":pk": {"S": pk}},
+        ExpressionAttributeValues={":pk": {"S": naming.coverage_pk("backups")}},
         ConsistentRead=True,
     )
-    return [unpack(item) for item in answer["Items"]]
-
-
-def _reported(places: Places, table: str) -> Item | None:
-    """How the plan stands, once its night is reported."""
-    coverage = _items(places, table, "COVERAGE#backups")
-    return next((item for item in coverage if item["sk"] == PLAN and "occurrence" in item), None)
+    coverage = map(unpack, answer["Items"])
+    # The policy has one plan, so that whatever was reported is about it.
+    return next((item for item in coverage if "occurrence" in item), None)
 
 
 def _is_settled(places: Places, names: dict[str, str], now: datetime) -> bool:
     """Whether the sweep has come by since `now`, and all that was due is being moved."""
     runs = [item for item in _scan(places, names["TableName"]) if "due" in item]
-    return _swept(places, names["SweepRunsFunctionName"], now) and all(
+    return _swept(places, names["SweepRunsLog"], now) and all(
         naming.parse_instant(item["wake_at"]) > now for item in runs
     )
 
 
-def _swept(places: Places, function: str, now: datetime) -> bool:
-    """Whether ministack has invoked the sweep since `now`."""
-    statistics = places.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/Lambda",
-        MetricName="Invocations",
-        Dimensions=[{"Name": "FunctionName", "Value": function}],
-        StartTime=now,
-        EndTime=now + JUMP,
-        Period=60,
-        Statistics=["Sum"],
+def _swept(places: Places, log_group: str, now: datetime) -> bool:
+    """Whether the sweep has run to its end since `now`, which was a jump and so is exact enough."""
+    since = int((now - JUMP / 2).timestamp() * 1000)
+    found = places.client("logs").filter_log_events(
+        logGroupName=log_group, startTime=since, filterPattern="END"
     )
-    return bool(statistics["Datapoints"])
+    return bool(found["events"])
 
 
 def _scan(places: Places, table: str) -> Iterable[Item]:

@@ -16,6 +16,7 @@ import json
 import signal
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Any
@@ -36,6 +37,13 @@ StartResponse = Callable[..., Any]
 # For handlers that run elsewhere: `sam local invoke --env-vars` reads it.
 ENV_VARS = ROOT / ".local" / "env-vars.json"
 
+# Who is answered: this machine, and the networks that Docker and podman give containers by default.
+# Containers reach the host by an address of its own, so the port is open to all; the account is not.
+NEIGHBOURS = tuple(map(ip_network, ("127.0.0.0/8", "172.16.0.0/12", "10.88.0.0/15")))
+
+# What the host is called in a container; `make invoke` and Docker's own desktop both say so.
+HOST_IN_CONTAINERS = "host.docker.internal"
+
 # How often the box looks whether something is due. A tick may be this late.
 LOOK_EVERY = timedelta(milliseconds=200)
 
@@ -50,6 +58,10 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
+        peer = ip_address(environ["REMOTE_ADDR"])
+        if not any(peer in network for network in NEIGHBOURS):
+            refusal = {"error": f"{peer} is neither this machine nor a container on it"}
+            return _answer(start_response, "403 Forbidden", refusal)
         with self.lock:
             if str(environ["PATH_INFO"]).startswith("/box/"):
                 return self._answer_box(environ, start_response)
@@ -95,7 +107,8 @@ class Server:
         self._server: BaseWSGIServer = make_server(
             host, port, self._application, threaded=True, request_handler=MotoRequestHandler
         )
-        self.url = f"http://{host}:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
         self._stopped = Event()
         self._threads = [
             Thread(target=self._server.serve_forever, daemon=True),
@@ -144,7 +157,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.serve", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--port", type=int, default=5000)
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets containers in")
+    parser.add_argument(
+        "--containers", action="store_true", help="let containers on this machine in"
+    )
     parser.add_argument("--start", help="simulated time to begin with, ISO 8601; default: now")
     parser.add_argument(
         "--env-vars", type=Path, default=ENV_VARS, help="file that tells functions elsewhere"
@@ -154,10 +169,12 @@ def main() -> None:
     if start.tzinfo is None:
         start = start.replace(tzinfo=UTC)
     with Cloud(start, ticking=True) as cloud:
-        server = Server(cloud, arguments.host, arguments.port)
+        host = "0.0.0.0" if arguments.containers else "127.0.0.1"  # noqa: S104, see NEIGHBOURS
+        server = Server(cloud, host, arguments.port)
         signal.signal(signal.SIGTERM, lambda *_: server._stopped.set())
         server.start()
-        _write(arguments.env_vars, environment_of(cloud, server.url))
+        name = HOST_IN_CONTAINERS if arguments.containers else "127.0.0.1"
+        _write(arguments.env_vars, environment_of(cloud, f"http://{name}:{server.port}"))
         print(_welcome(cloud, server.url), flush=True)
         try:
             server.wait()

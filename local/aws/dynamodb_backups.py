@@ -141,6 +141,7 @@ class DynamodbBackups:
         return [
             (DynamoDBBackend, "create_table", self._remembered_creation),
             (DynamoDBBackend, "delete_table", self._backed_up_deletion),
+            (DynamoHandler, "tag_resource", _tables_only),
             (DynamoHandler, "restore_table_from_backup", self._checked_restore),
             (DynamoHandler, "restore_table_to_point_in_time", self._checked_restore_to_time),
         ]
@@ -151,8 +152,6 @@ class DynamodbBackups:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateBackup.html"""
         backend, now = handler.dynamodb_backend, self.now()
         table = _existing_table(backend, handler.body["TableName"])
-        if table.status != "ACTIVE":
-            raise _refused("TableInUseException", f"Table is being created: {table.name}")
         self._check_enabled(table)
         if any(
             self.life_of(one).state(now) == "CREATING"
@@ -423,6 +422,17 @@ def _as_method(handler: Callable[[Any], ActionResult]) -> Callable[[Any], Action
     return operation
 
 
+def _tables_only(moto_does: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Backups have no tags; moto gives tags to anything."""
+
+    def tag_resource(handler: Any) -> Any:
+        if "/backup/" in handler.body["ResourceArn"]:
+            raise MockValidationException(f"Invalid TableArn: {handler.body['ResourceArn']}")
+        return moto_does(handler)
+
+    return tag_resource
+
+
 def _refused(code: str, message: str) -> JsonRESTError:
     return JsonRESTError(ERROR + code, message)
 
@@ -457,8 +467,9 @@ def _recovery_days(table: Any) -> int:
 
 
 def _moment(body: dict[str, Any], name: str) -> datetime | None:
-    """A time of a request, which comes as seconds since 1970."""
-    return None if name not in body else datetime.fromtimestamp(float(body[name]), tz=UTC)
+    """A time of a request, which moto has read as UTC without saying so."""
+    moment: datetime | None = body.get(name)
+    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _place(life: Life, arn: str) -> tuple[datetime, str]:

@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.moto_api._internal import mock_random
 
 from local import account
-from local.aws import ec2
+from local.aws import dynamodb_backups, ec2, rds
 from local.clock import Clock
 from local.pace import Pace
 
@@ -60,7 +60,8 @@ def seeded_box() -> Iterator[Box]:
         stack.enter_context(mock_aws())
         mock_random.seed(0)
         box = Box(stack, Clock(traveller))
-        box.extensions[ec2.__name__] = ec2.install(box)
+        for extension in (ec2, rds, dynamodb_backups):
+            box.extensions[extension.__name__] = extension.install(box)
         account.seed(box)
         yield box
 
@@ -168,7 +169,6 @@ class TestAccount:
     def test_the_rest_of_the_product_is_there(self, box: Box) -> None:
         databases = box.client("rds").describe_db_instances()["DBInstances"]
         assert {one["Engine"] for one in databases} == {"postgres", "aurora-postgresql"}
-        assert len(box.client("rds").describe_db_clusters()["DBClusters"]) == 1
         dynamodb = box.client("dynamodb")
         recoverable = {
             name: dynamodb.describe_continuous_backups(TableName=name)[
@@ -189,6 +189,42 @@ class TestAccount:
         templates = box.client("ec2").describe_launch_templates()["LaunchTemplates"]
         assert len(templates) == 4
         assert len(box.client("logs").describe_log_groups()["logGroups"]) == 8
+
+    def test_databases_are_kept_well_badly_and_not_at_all(self, box: Box) -> None:
+        aws = box.client("rds")
+        shown = {
+            one["DBInstanceIdentifier"]: one for one in aws.describe_db_instances()["DBInstances"]
+        }
+        for one in account.DATABASES:
+            found = {tag["Key"]: tag["Value"] for tag in shown[one.name]["TagList"]}
+            assert found.get(account.PLAN_TAG) == one.plan
+            assert ("LatestRestorableTime" in shown[one.name]) is (one.retention > 0)
+        statuses = {name: one["DBInstanceStatus"] for name, one in shown.items()}
+        assert statuses.pop("staging-restore-test") == "stopped"
+        lost = "inaccessible-encryption-credentials-recoverable"
+        assert statuses.pop("harbour-contracts") == lost
+        assert set(statuses.values()) == {"available"}
+        replica = shown[account.REPLICA]
+        assert replica["ReadReplicaSourceDBInstanceIdentifier"] == "harbour-bookings-production"
+        clusters = {one["DBClusterIdentifier"] for one in aws.describe_db_clusters()["DBClusters"]}
+        assert clusters == set(account.CLUSTERS)
+        by_others = aws.describe_db_snapshots(SnapshotType="awsbackup")["DBSnapshots"]
+        assert len(by_others) == 3
+        [by_hand] = aws.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+        assert by_hand["DBSnapshotIdentifier"] == "bookings-before-upgrade"
+
+    def test_tables_have_the_settings_that_a_restore_loses(self, box: Box) -> None:
+        aws = box.client("dynamodb")
+        for one in account.TABLES:
+            shown = aws.describe_table(TableName=one.name)["Table"]
+            assert shown["DeletionProtectionEnabled"] is one.protected
+            assert ("StreamSpecification" in shown) is one.streamed
+            ttl = aws.describe_time_to_live(TableName=one.name)["TimeToLiveDescription"]
+            assert ttl["TimeToLiveStatus"] == ("ENABLED" if one.expires else "DISABLED")
+        [by_hand] = aws.list_backups()["BackupSummaries"]
+        assert by_hand["TableName"] == "harbour-rates"
+        [by_others] = aws.list_backups(BackupType="AWS_BACKUP")["BackupSummaries"]
+        assert by_others["TableName"] == "harbour-sessions"
 
     def test_seeding_leaves_the_pace_as_it_was(self, box: Box) -> None:
         assert box.pace is PACE

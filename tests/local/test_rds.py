@@ -404,6 +404,9 @@ def test_a_key_that_comes_back_in_time_makes_the_instance_available(box: Box, aw
     kms.cancel_key_deletion(KeyId=key)
     kms.enable_key(KeyId=key)
     assert snapshot(aws, "nightly")["Encrypted"] is True
+    box.clock.run_for(timedelta(hours=1))
+    kms.disable_key(KeyId=key)
+    assert status(aws) == "available"  # lost anew, and not noticed yet
 
 
 def test_what_is_encrypted_without_naming_a_key_has_that_of_aws(box: Box, aws: Any) -> None:
@@ -498,7 +501,7 @@ def test_missing_sources_are_told(aws: Any) -> None:
 
 
 def test_a_cluster_is_backed_up_not_its_members(box: Box, aws: Any) -> None:
-    """API_CreateDBClusterSnapshot, API_DBClusterSnapshot; of members: "is a member of a cluster"."""
+    """API_CreateDBClusterSnapshot, API_DBClusterSnapshot; a member is refused."""
     cluster(aws)
     with pytest.raises(ClientError) as failure:
         snapshot(aws, "of-member", "ledger-1")
@@ -701,9 +704,7 @@ def test_snapshots_come_in_pages_that_nothing_shifts(box: Box, aws: Any) -> None
         PaginationConfig={"PageSize": 20, "StartingToken": None},
     )
     assert [len(page["DBSnapshots"]) for page in rest] == [20, 20, 4]
-    second = aws.describe_db_snapshots(
-        MaxRecords=20, SnapshotType="manual", Marker=first["Marker"]
-    )
+    second = aws.describe_db_snapshots(MaxRecords=20, SnapshotType="manual", Marker=first["Marker"])
     assert [one["DBSnapshotIdentifier"] for one in second["DBSnapshots"]] == made[20:40]
 
 

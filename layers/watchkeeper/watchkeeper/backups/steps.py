@@ -23,7 +23,7 @@ from watchkeeper.backups.rules import (
     unusable,
 )
 from watchkeeper.news.backups import BackupsReported, RecoveryPointsCompleted, ResourcesAtRisk
-from watchkeeper.news.base import LINES
+from watchkeeper.news.base import LINE, LINES
 from watchkeeper.policy import BackupsPolicy
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting, new_run
 
@@ -310,7 +310,7 @@ def _tally(
         recorded |= 1 << number
     failed = [point for point in fresh.values() if point.state is State.FAILED]
     reasons = run.facts.get("reasons", "").splitlines()
-    reasons += [f"{point.resource}: {point.why}".replace("\n", " ")[:240] for point in failed]
+    reasons += [f"{point.resource}: {point.why}".replace("\n", " ")[:LINE] for point in failed]
     return {
         "recorded": f"{recorded:x}",
         "completed": str(int(run.facts.get("completed", "0")) + len(fresh) - len(failed)),

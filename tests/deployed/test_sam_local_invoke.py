@@ -1,0 +1,133 @@
+"""Every function on every event of events/, in Lambda's own container, against `make cloud`."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAM = ROOT / ".tools" / "sam" / "bin" / "sam"
+EVENTS = sorted((ROOT / "events").glob("*/*.json"))
+BY_HAND = ROOT / "events/take_backups/by-hand.json"
+
+HAS_ENGINE = "DOCKER_HOST" in os.environ or Path("/var/run/docker.sock").exists()
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.enable_socket,
+    pytest.mark.allow_hosts(["127.0.0.1"]),
+    pytest.mark.xdist_group("containers"),
+    pytest.mark.skipif(not SAM.exists(), reason="needs SAM CLI: `make build` installs it"),
+    pytest.mark.skipif(not HAS_ENGINE, reason="needs a container engine: Docker, or DOCKER_HOST"),
+]
+
+
+@pytest.fixture(scope="module")
+def env_vars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that tells functions in containers where the account is."""
+    return tmp_path_factory.mktemp("cloud") / "env-vars.json"
+
+
+@pytest.fixture(scope="module")
+def box(env_vars: Path) -> Iterator[str]:
+    """The address of a seeded account."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "local.serve", "--containers"]
+    command += [f"--port={port}", f"--env-vars={env_vars}"]
+    path = os.pathsep.join(str(ROOT / each) for each in ("layers/watchkeeper", "functions", ""))
+    log = env_vars.with_name("box.log")
+    with log.open("wb") as output:
+        serving = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": path},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            until = time.monotonic() + 60
+            while not env_vars.exists():
+                assert serving.poll() is None, log.read_text()
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            serving.send_signal(signal.SIGTERM)
+            serving.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def by_hand(box: str, env_vars: Path) -> dict[str, Any]:
+    """The answer of `make invoke`, which also builds what the tests after it run."""
+    return answer_of(
+        ["make", "invoke", "FUNCTION=TakeBackups", f"EVENT={BY_HAND}", f"ENV_VARS={env_vars}"]
+    )
+
+
+def answer_of(command: list[Any]) -> dict[str, Any]:
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    # Before it stand the lines that the function logged.
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def client(box: str, service: str) -> Any:
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=box,
+        region_name="us-east-1",
+        aws_access_key_id="in-the-box",
+        aws_secret_access_key="in-the-box",
+    )
+
+
+def test_a_backup_by_hand_from_a_container_is_in_the_account(
+    box: str, by_hand: dict[str, Any], env_vars: Path
+) -> None:
+    (run,) = by_hand
+    urllib.request.urlopen(f"{box}/box/advance?minutes=60", data=b"", timeout=120).close()
+
+    shard = {"Name": "tag:watchkeeper:run", "Values": [f"{run}#*"]}
+    snapshots = client(box, "ec2").describe_snapshots(Filters=[shard])["Snapshots"]
+    assert {one["State"] for one in snapshots} == {"completed"}
+    table = json.loads(env_vars.read_text())["TakeBackups"]["TABLE_NAME"]
+    items = client(box, "dynamodb").scan(TableName=table)["Items"]
+    points = [one for one in items if one["pk"]["S"].startswith("POINT#")]
+    ours = [one for one in points if one["run"]["S"].startswith(run)]
+    assert {one["state"]["S"] for one in ours} == {"completed"}
+    parts = {part["M"]["snapshot"]["S"] for one in ours for part in one["parts"]["L"]}
+    assert parts == {one["SnapshotId"] for one in snapshots}
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: f"{event.parent.name}/{event.stem}")
+def test_every_function_takes_its_events_in_a_container(
+    event: Path, box: str, by_hand: dict[str, Any], env_vars: Path
+) -> None:
+    function = event.parent.name.title().replace("_", "")
+    options = [f"--template={ROOT}/.aws-sam/build/local.yaml", f"--event={event}"]
+    options += [f"--env-vars={env_vars}", "--skip-pull-image"]
+    options += ["--add-host=host.docker.internal:host-gateway"]
+
+    answer = answer_of([SAM, "local", "invoke", function, *options])
+
+    assert "errorMessage" not in answer
