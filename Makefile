@@ -51,7 +51,7 @@ invoke: build  ## Run FUNCTION on EVENT in Lambda's own container (needs Docker)
 	@awk '{ print } /^      Variables:$$/ && !n++ { print "        AWS_ENDPOINT_URL: of the simulated account" }' \
 		.aws-sam/build/template.yaml > .aws-sam/build/local.yaml
 	@$(SAM) local invoke $(FUNCTION) --template .aws-sam/build/local.yaml --event $(EVENT) \
-		--env-vars $(ENV_VARS) --add-host host.docker.internal:host-gateway --skip-pull-image $(ARGS)
+		--env-vars $(ENV_VARS) --skip-pull-image $(ARGS)
 
 ##@ Change it
 

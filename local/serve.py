@@ -16,8 +16,10 @@ import json
 import signal
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address, ip_network
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
+from socket import AF_INET, SOCK_DGRAM, socket
 from threading import Event, RLock, Thread
 from typing import Any
 from urllib.parse import parse_qs
@@ -37,12 +39,9 @@ StartResponse = Callable[..., Any]
 # For handlers that run elsewhere: `sam local invoke --env-vars` reads it.
 ENV_VARS = ROOT / ".local" / "env-vars.json"
 
-# Who is answered: this machine, and the networks that Docker and podman give containers by default.
-# Containers reach the host by an address of its own, so the port is open to all; the account is not.
-NEIGHBOURS = tuple(map(ip_network, ("127.0.0.0/8", "172.16.0.0/12", "10.88.0.0/15")))
-
-# What the host is called in a container; `make invoke` and Docker's own desktop both say so.
-HOST_IN_CONTAINERS = "host.docker.internal"
+# Who is answered besides this machine: the networks that Docker and podman give to containers by
+# default. Containers reach the host by an address of its own, so that the port is open to all.
+CONTAINERS = tuple(map(ip_network, ("172.16.0.0/12", "10.88.0.0/15")))
 
 # How often the box looks whether something is due. A tick may be this late.
 LOOK_EVERY = timedelta(milliseconds=200)
@@ -58,8 +57,7 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        peer = ip_address(environ["REMOTE_ADDR"])
-        if not any(peer in network for network in NEIGHBOURS):
+        if not self._is_neighbour(peer := ip_address(environ["REMOTE_ADDR"])):
             refusal = {"error": f"{peer} is neither this machine nor a container on it"}
             return _answer(start_response, "403 Forbidden", refusal)
         with self.lock:
@@ -71,6 +69,12 @@ class Application:
             except (NotImplementedError, NotInTheBox) as error:
                 # Not 5xx, which clients would try again and again.
                 return _answer(start_response, "400 Bad Request", _not_there(error))
+
+    @staticmethod
+    def _is_neighbour(peer: IPv4Address | IPv6Address) -> bool:
+        """Whether it is this machine or a container on it. Docker's desktop speaks as the former."""
+        ours = peer.is_loopback or str(peer) == own_address()
+        return ours or any(peer in network for network in CONTAINERS)
 
     def _answer_box(
         self, environ: dict[str, Any], start_response: StartResponse
@@ -138,6 +142,19 @@ class Server:
                 self._cloud.clock.settle()
 
 
+@cache
+def own_address() -> str:
+    """This machine's address in its network; its own containers reach it there, too."""
+    with socket(AF_INET, SOCK_DGRAM) as probe:
+        try:
+            # Asks for the route and sends nothing: the address is one of documentation's.
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"  # in no network; containers on the host's own still find it
+        address: str = probe.getsockname()[0]
+    return address
+
+
 def environment_of(cloud: Cloud, url: str) -> dict[str, dict[str, str]]:
     """The environment of functions that run elsewhere, by logical id, as SAM CLI reads it."""
     credentials = {
@@ -169,12 +186,12 @@ def main() -> None:
     if start.tzinfo is None:
         start = start.replace(tzinfo=UTC)
     with Cloud(start, ticking=True) as cloud:
-        host = "0.0.0.0" if arguments.containers else "127.0.0.1"  # noqa: S104, see NEIGHBOURS
+        host = "0.0.0.0" if arguments.containers else "127.0.0.1"  # noqa: S104, see CONTAINERS
         server = Server(cloud, host, arguments.port)
         signal.signal(signal.SIGTERM, lambda *_: server._stopped.set())
         server.start()
-        name = HOST_IN_CONTAINERS if arguments.containers else "127.0.0.1"
-        _write(arguments.env_vars, environment_of(cloud, f"http://{name}:{server.port}"))
+        address = own_address() if arguments.containers else "127.0.0.1"
+        _write(arguments.env_vars, environment_of(cloud, f"http://{address}:{server.port}"))
         print(_welcome(cloud, server.url), flush=True)
         try:
             server.wait()

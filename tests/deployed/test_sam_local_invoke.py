@@ -126,7 +126,6 @@ def test_every_function_takes_its_events_in_a_container(
     function = event.parent.name.title().replace("_", "")
     options = [f"--template={ROOT}/.aws-sam/build/local.yaml", f"--event={event}"]
     options += [f"--env-vars={env_vars}", "--skip-pull-image"]
-    options += ["--add-host=host.docker.internal:host-gateway"]
 
     answer = answer_of([SAM, "local", "invoke", function, *options])
 

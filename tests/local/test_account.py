@@ -49,7 +49,8 @@ class Box:
 
 @contextmanager
 def seeded_box() -> Iterator[Box]:
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as environment:
+    # The environment last: moto puts back what it found in it.
+    with pytest.MonkeyPatch.context() as environment, ExitStack() as stack:
         for name, value in {
             "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
             "AWS_ACCESS_KEY_ID": "made-up",
