@@ -46,11 +46,13 @@ EVENT ?= events/take_backups/nightly.json
 # Written by `make cloud`: per function, its endpoint and the names of what is deployed there.
 ENV_VARS := .local/env-vars.json
 # SAM hands over only variables that the template declares, and in AWS no function has an endpoint to be told.
+# Region and credentials it takes from whoever calls it: these are the account's, and no real ones leave the shell.
 invoke: build  ## Run FUNCTION on EVENT in Lambda's own container (needs Docker), against `make cloud`
 	@[ -f $(ENV_VARS) ] || { echo "No simulated account: run 'make cloud' in another terminal." >&2; exit 1; }
 	@awk '{ print } /^      Variables:$$/ && !n++ { print "        AWS_ENDPOINT_URL: of the simulated account" }' \
 		.aws-sam/build/template.yaml > .aws-sam/build/local.yaml
-	@$(SAM) local invoke $(FUNCTION) --template .aws-sam/build/local.yaml --event $(EVENT) \
+	@AWS_ACCESS_KEY_ID=in-the-box AWS_SECRET_ACCESS_KEY=in-the-box AWS_SESSION_TOKEN= \
+		$(SAM) local invoke $(FUNCTION) --region us-east-1 --template .aws-sam/build/local.yaml --event $(EVENT) \
 		--env-vars $(ENV_VARS) --skip-pull-image $(ARGS)
 
 ##@ Change it

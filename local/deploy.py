@@ -58,6 +58,9 @@ POLICY = {
     "plans": {PLAN: {"schedule": "5 1 * * *", "rpo": "26h", "keep": {"daily": 14}}},
 }
 
+# TakeBackups's rate: a new schedule first comes due after that long.
+FIRST_TICK = timedelta(minutes=15)
+
 # Longer than the minute of the sweep, so that every jump has one; no longer than a step's own wait.
 JUMP = timedelta(minutes=5)
 # The first tick puts the policy in force, the next one starts the night, and a snapshot in the box
@@ -311,11 +314,15 @@ def _reported(places: Places, table: str) -> Item | None:
 
 
 def _is_settled(places: Places, names: dict[str, str], now: datetime) -> bool:
-    """Whether the sweep has come by since `now`, and all that was due is being moved."""
-    runs = [item for item in _scan(places, names["TableName"]) if "due" in item]
-    return _swept(places, names["SweepRunsLog"], now) and all(
-        naming.parse_instant(item["wake_at"]) > now for item in runs
-    )
+    """Whether the sweep has come by since `now`, the first tick has, and nobody moves a run.
+
+    A jump meanwhile would take minutes of a function's time for a second of its work. What a sweep
+    has woken, or just missed, may start after the next jump as well.
+    """
+    items = list(_scan(places, names["TableName"]))
+    ticked = now < START + FIRST_TICK or any(item["pk"] == "POLICY#backups" for item in items)
+    leased = [item for item in items if "lease_token" in item]
+    return ticked and not leased and _swept(places, names["SweepRunsLog"], now)
 
 
 def _swept(places: Places, log_group: str, now: datetime) -> bool:

@@ -72,7 +72,7 @@ class Application:
 
     @staticmethod
     def _is_neighbour(peer: IPv4Address | IPv6Address) -> bool:
-        """Whether it is this machine or a container on it. Docker's desktop speaks as the former."""
+        """Whether it is this machine or a container on it; Docker's desktop speaks as the first."""
         ours = peer.is_loopback or str(peer) == own_address()
         return ours or any(peer in network for network in CONTAINERS)
 

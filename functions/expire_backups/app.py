@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from watchkeeper import triggers
 from watchkeeper.aws.clock import utc_now
-from watchkeeper.backups.service import ExpireBackups
+from watchkeeper.backups.expire import ExpireBackups
 from watchkeeper.settings import ExpireBackupsSettings
 from watchkeeper.telemetry import logger, metrics
 

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from watchkeeper import triggers
 from watchkeeper.aws.clock import utc_now
-from watchkeeper.backups.service import TakeBackups
+from watchkeeper.backups.take import TakeBackups
 from watchkeeper.settings import TakeBackupsSettings
 from watchkeeper.telemetry import logger, metrics
 

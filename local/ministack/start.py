@@ -38,7 +38,8 @@ _context = iam_actions.dynamodb_service_context
 def _context_with_keys(body: bytes) -> dict[str, Any]:
     """Add the partition keys that a request names: the condition in every right to the table."""
     keys = sorted(set(_partition_keys(json.loads(body))))
-    return _context(body) | ({"dynamodb:LeadingKeys": keys} if keys else {})
+    context: dict[str, Any] = _context(body)
+    return context | ({"dynamodb:LeadingKeys": keys} if keys else {})
 
 
 def _partition_keys(request: Any) -> Iterator[str]:
@@ -61,7 +62,7 @@ iam_actions.dynamodb_service_context = _context_with_keys
 
 
 def _as_if_by_tls(source_ip: str, _secure: bool) -> None:  # noqa: FBT001, ministack's signature
-    """The topics refuse whatever comes without TLS, which on this machine's own loopback all does."""
+    """The topics refuse what comes without TLS, which on this machine's own loopback all does."""
     iam_evaluator.pin_request_origin(source_ip, secure_transport=True)
 
 

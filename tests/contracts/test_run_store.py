@@ -1,16 +1,13 @@
 """What the engine relies on, of the table and of the stand-in that the crash tests use."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from tests.crash.engine_world import DRILL, MINUTE, MISHAPS, START, STEPS, MemoryRuns, World
-from tests.template.stack import written
 from watchkeeper import naming
 from watchkeeper.aws.runs import DueTable, RunTable
 from watchkeeper.news.runs import RunFailed
@@ -44,28 +41,9 @@ class DynamoRuns(RunTable):
         self.put({**naming.STOP_KEY, "why": stop.why, "by": stop.by})
 
 
-@pytest.fixture(scope="module")
-def dynamodb() -> Iterator[Any]:
-    with mock_aws():
-        yield boto3.client("dynamodb")
-
-
-@pytest.fixture
-def table(dynamodb: Any, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The template's own table, empty."""
-    properties = written()["Resources"]["Table"]["Properties"]
-    wanted = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    name = "watchkeeper"
-    dynamodb.create_table(TableName=name, **{key: properties[key] for key in wanted})
-    yield name
-    dynamodb.delete_table(TableName=name)
-
-
 @pytest.fixture(params=["memory", "dynamodb"])
-def runs(request: pytest.FixtureRequest) -> Any:
-    if request.param == "memory":
-        return MemoryRuns()
-    return DynamoRuns(request.getfixturevalue("table"))
+def runs(request: pytest.FixtureRequest, table: str) -> Any:
+    return MemoryRuns() if request.param == "memory" else DynamoRuns(table)
 
 
 @pytest.fixture

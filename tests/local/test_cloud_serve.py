@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from moto.core.models import botocore_stubber
 
 from local.cloud import Cloud
-from local.serve import Server, environment_of
+from local.serve import Application, Server, environment_of
 from tests.local.box import box
 
 pytestmark = [
@@ -76,3 +76,21 @@ def test_functions_elsewhere_are_told_where_the_account_is(served: tuple[Cloud, 
     environment = environment_of(cloud, server.url)["Keeper"]
     assert environment["AWS_ENDPOINT_URL"] == server.url
     assert environment["TABLE_NAME"] == cloud.physical_id("Table")
+
+
+@pytest.mark.parametrize(
+    ("peer", "status"),
+    [
+        ("127.0.0.1", "200 OK"),
+        ("172.17.0.2", "200 OK"),  # a container of Docker's
+        ("10.88.0.7", "200 OK"),  # one of podman's
+        ("192.168.1.20", "403 Forbidden"),
+        ("203.0.113.9", "403 Forbidden"),
+    ],
+)
+def test_only_this_machine_and_its_containers_are_let_in(peer: str, status: str) -> None:
+    answered = []
+    request = {"REMOTE_ADDR": peer, "REQUEST_METHOD": "GET", "PATH_INFO": "/box/now"}
+    with box() as cloud:
+        list(Application(cloud)(request, lambda status, _: answered.append(status)))
+    assert answered == [status]

@@ -14,7 +14,8 @@ from local import account
 from local.cloud import Cloud
 from local.iam import granted_actions
 from watchkeeper.aws.iam import needed_by
-from watchkeeper.backups.service import ExpireBackups, TakeBackups
+from watchkeeper.backups.expire import ExpireBackups
+from watchkeeper.backups.take import TakeBackups
 from watchkeeper.runs.service import SweepRuns
 from watchkeeper.settings import ExpireBackupsSettings, SweepRunsSettings, TakeBackupsSettings
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+CAPABILITY = "backups"
+"""The name of the policy's parameter, and in the keys of policy and coverage."""
+
 
 class Kind(StrEnum):
     """What a recovery point was taken of. Stored: add, never rename."""
@@ -40,6 +43,12 @@ class Place:
     account: str
     region: str
     tier: str = "standard"
+
+    @classmethod
+    def of(cls, stack: tuple[str, str, str]) -> "Place":
+        """Where a stack is, given its partition, Region and account."""
+        _, region, account = stack
+        return cls(account, region)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from watchkeeper.aws.errors import AlreadyThere, Busy, Denied, NotThere, Refused
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.backups import ec2
 from watchkeeper.backups.ec2 import Ec2Points, Ec2Sources
-from watchkeeper.backups.model import Place, RecoveryPoint, State, Target
+from watchkeeper.backups.model import CAPABILITY, Place, RecoveryPoint, State, Target
 from watchkeeper.backups.rules import (
     Found,
     Inventory,
@@ -151,8 +151,8 @@ def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
         naming.parse_minute(run.facts["occurrence"]),
         now,
     )
-    told_before = cloud.coverage.told_before("backups", plan, run.id)
-    cloud.coverage.report("backups", coverage, run.id, told_before, now)
+    told_before = cloud.coverage.told_before(CAPABILITY, plan, run.id)
+    cloud.coverage.report(CAPABILITY, coverage, run.id, told_before, now)
     told = BackupsReported.about(
         run,
         at=now,

@@ -11,7 +11,7 @@ so that neither a topic that refuses nor a verifier that crashes keeps a teardow
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -318,3 +318,19 @@ def _send(run: Run, engine: Engine) -> tuple[Run, Exception | None]:
 
 def _release(run: Run, engine: Engine) -> Run:
     return engine.runs.save(replace(run, lease=None)) if run.lease else run
+
+
+# ── Told in words ─────────────────────────────────────────────────────────────────────────────────
+
+
+def advance_all(run_ids: Iterable[str], engine: Engine) -> dict[str, str]:
+    """Where each run stands, in words."""
+    return {run_id: _stands(advance(run_id, engine)) for run_id in run_ids}
+
+
+def _stands(run: Run | None) -> str:
+    if run is None:
+        return "somebody else is at it, or it is over"
+    if run.step is None:
+        return f"failed: {run.failure}" if run.failure else "done"
+    return f"{run.step}: waits for {run.waits_for}" if run.waits_for else f"{run.step}: due"

@@ -8,6 +8,7 @@ from watchkeeper import naming, telemetry
 from watchkeeper.aws.catalogue import CoverageTable, PolicyTable
 from watchkeeper.aws.runs import DueTable
 from watchkeeper.aws.topics import Topics
+from watchkeeper.backups.model import CAPABILITY
 from watchkeeper.backups.rules import Overdue, overdue
 from watchkeeper.policy import decide_policy
 from watchkeeper.runs.sweep import sweep
@@ -35,7 +36,7 @@ class SweepRuns:
         telemetry.count("SweepCompleted")
         reasons = [f"{one.plan}: {one.why}" for one in late]
         if reasons or swept.overdue:
-            telemetry.logger.warning("overdue", extra={"backups": reasons, "runs": swept.overdue})
+            telemetry.logger.warning("overdue", extra={CAPABILITY: reasons, "runs": swept.overdue})
         return {
             "woken": list(swept.woken),
             "overdue_runs": list(swept.overdue),
@@ -43,10 +44,10 @@ class SweepRuns:
         }
 
     def _late_backups(self, now: datetime) -> list[Overdue]:
-        good = self.policies.last_good("backups")
+        good = self.policies.last_good(CAPABILITY)
         if good is None:
             return [Overdue("every plan", "TakeBackups has not read the policy yet")]
         policy = decide_policy(good.get("text"), None).policy
         return overdue(
-            policy, self.coverage.standings("backups"), naming.parse_instant(good["since"]), now
+            policy, self.coverage.standings(CAPABILITY), naming.parse_instant(good["since"]), now
         )

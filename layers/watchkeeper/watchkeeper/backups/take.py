@@ -1,47 +1,28 @@
-"""What the functions do with a trigger: name the runs that it means, and advance them."""
+"""What TakeBackups does with a trigger: names the runs that it means, and advances them."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from watchkeeper import naming, telemetry
 from watchkeeper.aws.catalogue import Catalogue, CoverageTable, PolicyTable, TargetTable
 from watchkeeper.aws.clock import Clock
-from watchkeeper.aws.ec2 import Fleet, SnapshotRemover, Snapshots, SnapshotTaker, TaggedResources
+from watchkeeper.aws.ec2 import Fleet, Snapshots, SnapshotTaker, TaggedResources
 from watchkeeper.aws.parameters import Parameters
-from watchkeeper.aws.removals import RemovalTable
 from watchkeeper.aws.runs import RunTable
-from watchkeeper.aws.table import Item
 from watchkeeper.aws.topics import Topics
-from watchkeeper.backups import expiry, steps
+from watchkeeper.backups import steps
 from watchkeeper.backups.ec2 import Ec2Points, Ec2Sources
-from watchkeeper.backups.expiry import EXPIRY, Expiring
-from watchkeeper.backups.model import Place
-from watchkeeper.backups.removal import Decision
-from watchkeeper.backups.rules import due_nights, due_occurrences
+from watchkeeper.backups.model import CAPABILITY, Place
+from watchkeeper.backups.rules import due_nights
 from watchkeeper.backups.steps import NIGHT, REBUILD, Taking
 from watchkeeper.news.backups import PolicyGone, PolicyRefused
 from watchkeeper.news.base import News
 from watchkeeper.policy import BackupsPolicy, decide_policy, policy_digest
-from watchkeeper.runs.engine import Engine, advance
-from watchkeeper.runs.record import Run, new_run, news_run
-from watchkeeper.settings import ExpireBackupsSettings, Settings, TakeBackupsSettings
-from watchkeeper.triggers import (
-    BackUpNow,
-    BadTrigger,
-    Rebuild,
-    RemoveNow,
-    SnapshotEvent,
-    Tick,
-    Wake,
-)
-
-CAPABILITY = "backups"
-"""The name of the policy parameter and of the policy's and coverage's keys."""
-
-CATCH_UP = timedelta(days=1)
-"""An expiry that was missed is made up for within a day; after that the next one does its work."""
+from watchkeeper.runs.engine import Engine, advance_all
+from watchkeeper.runs.record import new_run, news_run
+from watchkeeper.settings import TakeBackupsSettings
+from watchkeeper.triggers import BackUpNow, BadTrigger, Rebuild, SnapshotEvent, Tick, Wake
 
 
 class TakeBackups:
@@ -165,128 +146,13 @@ class TakeBackups:
         table, place = self.settings.table, self.settings.place
         return Taking(
             stack=self.settings.stack,
-            place=_place(self.settings),
+            place=Place.of(self.settings.place),
             policy=self._policy_in_force,
             sources=Ec2Sources(Fleet(place), TaggedResources()),
             taker=SnapshotTaker(),
-            shown=Ec2Points(Snapshots(self.settings.stack), _place(self.settings)),
+            shown=Ec2Points(Snapshots(self.settings.stack), Place.of(self.settings.place)),
             runs=self.runs,
             targets=TargetTable(table),
             catalogue=Catalogue(table, self.settings.stack),
             coverage=self.coverage,
         )
-
-
-class ExpireBackups:
-    """Removes what retention no longer keeps: the only one that may, and it can create nothing."""
-
-    def __init__(self, settings: ExpireBackupsSettings) -> None:
-        self.settings = settings
-        self.runs = RunTable(settings.table)
-        self.topics = Topics(settings.news_topic, settings.pages_topic)
-        self.policies = PolicyTable(settings.table)
-
-    def handle(
-        self, trigger: Tick | Wake | RemoveNow, clock: Clock, deadline: datetime
-    ) -> dict[str, Any]:
-        """Where each run stands afterwards; for a dry run, the plan."""
-        if isinstance(trigger, RemoveNow) and trigger.dry_run:
-            return self._dry_run(clock())
-        engine = Engine(
-            self.runs, expiry.workflow, self.cloud, self.topics.publish, clock, deadline
-        )
-        return dict(advance_all(self._meant(trigger, clock()), engine))
-
-    def _meant(self, trigger: Tick | Wake | RemoveNow, now: datetime) -> list[str]:
-        if isinstance(trigger, Wake):
-            return trigger.run_ids
-        run_id = self._asked_for(trigger, now)
-        if run_id is None:
-            return []
-        self.runs.start(new_run(run_id, EXPIRY, now))
-        return [run_id]
-
-    def _asked_for(self, trigger: Tick | RemoveNow, now: datetime) -> str | None:
-        match trigger:
-            case RemoveNow():
-                return naming.by_hand_id("expire", trigger.request_id)
-            case Tick():
-                good = self.policies.last_good(CAPABILITY)
-                if good is None:
-                    return None  # there is nothing to expire before the first night
-                removal = _policy_of(good).removal
-                since = naming.parse_instant(good["since"])
-                passed = due_occurrences(removal.when, now - CATCH_UP, since, now)
-                return naming.expiry_id(passed[-1]) if passed else None
-
-    def _dry_run(self, now: datetime) -> dict[str, Any]:
-        policy = _in_force_or_none(self.policies)
-        if policy is None:
-            return {
-                "dry_run": True,
-                "why": "TakeBackups has not read the policy yet, so there is nothing to expire",
-            }
-        _, plan = expiry.planned(self.cloud, policy, now)
-        shared = [(one, expiry.shared(one.point, self.cloud)) for one in plan.removed]
-        blocked = [
-            *plan.blocked,
-            *(Decision(one.point, reason) for one, reason in shared if reason),
-        ]
-        removed = [one for one, reason in shared if not reason]
-        return {
-            "dry_run": True,
-            "cap": policy.removal.cap,
-            "removed": [_shown(one) for one in removed],
-            "blocked": [_shown(one) for one in blocked],
-            "kept": [_shown(one) for one in plan.kept],
-            "set_aside": [_shown(one) for one in plan.set_aside],
-        }
-
-    @cached_property
-    def cloud(self) -> Expiring:
-        return Expiring(
-            policy=lambda: _in_force_or_none(self.policies),
-            shown=Ec2Points(Snapshots(self.settings.stack), _place(self.settings)),
-            remover=SnapshotRemover(),
-            removals=RemovalTable(self.settings.table),
-            catalogue=Catalogue(self.settings.table, self.settings.stack),
-        )
-
-
-def advance_all(run_ids: Iterable[str], engine: Engine) -> dict[str, str]:
-    """Where each run stands, in words."""
-    return {run_id: _stands(advance(run_id, engine)) for run_id in run_ids}
-
-
-def _stands(run: Run | None) -> str:
-    if run is None:
-        return "somebody else is at it, or it is over"
-    if run.step is None:
-        return f"failed: {run.failure}" if run.failure else "done"
-    return f"{run.step}: waits for {run.waits_for}" if run.waits_for else f"{run.step}: due"
-
-
-def _shown(decision: Decision) -> dict[str, Any]:
-    point = decision.point
-    return {
-        "resource": point.resource,
-        "id": point.id,
-        "created_at": naming.instant(point.created_at),
-        "snapshots": [part.snapshot for part in point.parts],
-        "why": decision.why,
-        "rules": list(decision.rules),
-    }
-
-
-def _place(settings: Settings) -> Place:
-    _, region, account = settings.place
-    return Place(account, region)
-
-
-def _in_force_or_none(policies: PolicyTable) -> BackupsPolicy | None:
-    good = policies.last_good(CAPABILITY)
-    return _policy_of(good) if good else None
-
-
-def _policy_of(good: Item) -> BackupsPolicy:
-    return decide_policy(good.get("text"), None).policy

@@ -1,0 +1,20 @@
+"""A fixture of module scope per emulator: starting ministack takes a second."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts.emulators import EMULATORS, emulator, table
+
+
+@pytest.fixture(scope="module", params=EMULATORS)
+def aws(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of the emulator that every client talks to."""
+    with emulator(request.param):
+        yield request.param
+
+
+@pytest.fixture(name="table")
+def empty_table(aws: str) -> Iterator[str]:
+    with table() as name:
+        yield name
