@@ -30,6 +30,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from watchkeeper.backups.model import OPTED_OUT
 from watchkeeper.backups.retention import ALL, Floor, Keep
 from watchkeeper.durations import Duration
 from watchkeeper.quoting import LONGEST_QUOTE, quoted
@@ -67,9 +68,6 @@ PLAIN_WORDS = {
     "too_long": f"there are more than {MOST_PLANS} plans: merge those that are alike",
     "literal_error": "this version of the policy is not known: write 1",
 }
-
-# Resources with this value of the tag are left out on purpose.
-OPTED_OUT = "none"
 
 DEFAULT_BACKUPS_POLICY: Final[dict[str, Any]] = {
     "version": 1,

@@ -15,24 +15,20 @@ from watchkeeper.backups.model import (
     RecoveryPoint,
     Resource,
     Snapshot,
-    Standing,
     State,
     Target,
 )
 from watchkeeper.backups.rules import (
     Choice,
-    DueNight,
     Inventory,
     choose,
     cover,
-    due_nights,
     found_by_source,
     given_up,
     in_shards,
     newest_completed,
-    overdue,
 )
-from watchkeeper.policy import BackupsPolicy, default_backups_policy
+from watchkeeper.policy import default_backups_policy
 
 POLICY = default_backups_policy()
 PLACE = Place("123456789012", "eu-west-1")
@@ -179,29 +175,6 @@ def test_shards_hold_every_target_once_and_in_order() -> None:
 
     assert [len(shard) for shard in shards] == [400, 400, 201]
     assert [target for shard in shards for target in shard] == all_of_them
-
-
-class TestDueNights:
-    def test_only_the_last_missed_night_runs_and_the_others_are_counted(self) -> None:
-        started = dict.fromkeys(POLICY.plans, at("12:00", day=22))
-
-        nights = due_nights(POLICY, started, at("00:00", day=1), at("13:00"))
-
-        assert nights == [
-            DueNight("gold", at("12:00"), missed=3),
-            DueNight("silver", at("02:00")),
-        ]
-
-    def test_nobody_is_owed_what_was_due_before_there_was_a_policy(self) -> None:
-        assert due_nights(POLICY, {}, since=at("02:30"), now=at("05:59")) == []
-
-    def test_a_tick_delivered_twice_finds_nothing_more(self) -> None:
-        started = {"gold": at("12:00"), "silver": at("02:00"), "bronze": at("03:00", day=22)}
-
-        assert due_nights(POLICY, started, at("00:00", day=1), at("12:00")) == []
-
-    def test_a_clock_that_is_behind_is_no_error(self) -> None:
-        assert due_nights(POLICY, {"gold": at("18:00")}, at("00:00", day=1), at("17:59")) != []
 
 
 def snapshot(name: str, of: str, started: str = "02:00", **fields: Any) -> Snapshot:
@@ -351,50 +324,3 @@ class TestHowPlansStand:
         stands = self.covered(point("a", at("02:02", day=20)))
 
         assert [one.resource for one in stands.at_risk] == ["a", "b"]
-
-
-SINCE = at("00:00", day=1)
-
-
-def standings(policy: BackupsPolicy, now: datetime, **silver: Any) -> dict[str, Standing]:
-    fine = {plan: Standing(now, now, 1, now) for plan in policy.plans}
-    return fine | {"silver": replace(fine["silver"], **silver)}
-
-
-class TestOverdue:
-    NOW = at("12:00")
-
-    def late(self, **silver: Any) -> list[str]:
-        found = overdue(POLICY, standings(POLICY, self.NOW, **silver), SINCE, self.NOW)
-        return [one.why for one in found if one.plan == "silver"]
-
-    def test_nothing_is_said_while_all_is_well(self) -> None:
-        assert self.late() == []
-
-    def test_a_night_that_did_not_start_is_overdue(self) -> None:
-        assert self.late(started=at("02:00", day=22)) == [
-            "the night of 2026-11-23T02:00Z has not started"
-        ]
-
-    def test_a_night_may_start_a_tick_or_two_late(self) -> None:
-        now = at("02:40")
-        stands = standings(POLICY, now, started=at("02:00", day=22))
-
-        assert [one for one in overdue(POLICY, stands, SINCE, now) if one.plan == "silver"] == []
-
-    def test_a_resource_without_any_recovery_point_is_overdue(self) -> None:
-        assert self.late(oldest=None) == ["a protected resource has no recovery point at all"]
-
-    def test_a_plan_that_nothing_has_chosen_owes_nothing(self) -> None:
-        assert self.late(oldest=None, targets=0) == []
-
-    def test_an_objective_that_is_missed_is_told_with_the_age(self) -> None:
-        assert self.late(oldest=self.NOW - timedelta(hours=27)) == [
-            "the worst-off resource's newest recovery point is 27 h old"
-        ]
-
-    def test_a_plan_that_never_reported_is_overdue_once_its_objective_has_passed(self) -> None:
-        assert self.late(reported=None) == ["no night has been reported since 2026-11-01T02:00Z"]
-
-    def test_not_knowing_anything_is_not_fine(self) -> None:
-        assert {one.plan for one in overdue(POLICY, {}, SINCE, self.NOW)} == set(POLICY.plans)

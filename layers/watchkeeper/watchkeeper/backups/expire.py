@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue, PolicyTable
@@ -17,12 +17,14 @@ from watchkeeper.backups.ec2 import Ec2Points
 from watchkeeper.backups.expiry import EXPIRY, Expiring
 from watchkeeper.backups.model import CAPABILITY, Place
 from watchkeeper.backups.removal import Decision
-from watchkeeper.backups.rules import due_occurrences
-from watchkeeper.policy import BackupsPolicy, decide_policy
 from watchkeeper.runs.engine import Engine, advance_all
 from watchkeeper.runs.record import new_run
 from watchkeeper.settings import ExpireBackupsSettings
 from watchkeeper.triggers import RemoveNow, Tick, Wake
+
+# Reading a policy costs 20 ms of a cold start; it is imported by what reads one.
+if TYPE_CHECKING:
+    from watchkeeper.policy import BackupsPolicy
 
 CATCH_UP = timedelta(days=1)
 """An expiry that was missed is made up for within a day; after that the next one does its work."""
@@ -65,6 +67,8 @@ class ExpireBackups:
                 good = self.policies.last_good(CAPABILITY)
                 if good is None:
                     return None  # there is nothing to expire before the first night
+                from watchkeeper.backups.due import due_occurrences  # noqa: PLC0415 (as above)
+
                 removal = _policy_of(good).removal
                 since = naming.parse_instant(good["since"])
                 passed = due_occurrences(removal.when, now - CATCH_UP, since, now)
@@ -116,10 +120,12 @@ def _shown(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _in_force_or_none(policies: PolicyTable) -> BackupsPolicy | None:
+def _in_force_or_none(policies: PolicyTable) -> "BackupsPolicy | None":
     good = policies.last_good(CAPABILITY)
     return _policy_of(good) if good else None
 
 
-def _policy_of(good: Item) -> BackupsPolicy:
+def _policy_of(good: Item) -> "BackupsPolicy":
+    from watchkeeper.policy import decide_policy  # noqa: PLC0415 (as above)
+
     return decide_policy(good.get("text"), None).policy

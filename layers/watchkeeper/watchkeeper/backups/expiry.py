@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from watchkeeper.aws.catalogue import Catalogue
 from watchkeeper.aws.ec2 import SnapshotRemover
@@ -20,8 +21,10 @@ from watchkeeper.backups.removal import (
 )
 from watchkeeper.news.backups import RecoveryPointsRemoved, RemovalHalted
 from watchkeeper.news.base import LINE, LINES
-from watchkeeper.policy import BackupsPolicy
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting
+
+if TYPE_CHECKING:
+    from watchkeeper.policy import BackupsPolicy
 
 SLICE = 50
 """Removals between two savings of progress: five calls each at most, so about a minute at EC2's
@@ -33,7 +36,7 @@ pace for deletions.
 class Expiring:
     """What the steps of an expiry act on."""
 
-    policy: Callable[[], BackupsPolicy | None]
+    policy: "Callable[[], BackupsPolicy | None]"
     """The policy in force; None while nobody has read the operator's."""
     shown: Ec2Points
     remover: SnapshotRemover
@@ -42,7 +45,7 @@ class Expiring:
 
 
 def planned(
-    cloud: Expiring, policy: BackupsPolicy, now: datetime
+    cloud: Expiring, policy: "BackupsPolicy", now: datetime
 ) -> tuple[Reconciled, RemovalPlan]:
     """The plan as of now. Touches nothing."""
     listed = list(cloud.catalogue.listed())

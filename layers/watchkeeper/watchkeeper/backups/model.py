@@ -8,6 +8,9 @@ from enum import StrEnum
 CAPABILITY = "backups"
 """The name of the policy's parameter, and in the keys of policy and coverage."""
 
+OPTED_OUT = "none"
+"""Resources with this value of the tag are left out on purpose."""
+
 
 class Kind(StrEnum):
     """What a recovery point was taken of. Stored: add, never rename."""

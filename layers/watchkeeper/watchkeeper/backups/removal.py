@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from watchkeeper import naming
@@ -11,7 +12,9 @@ from watchkeeper.backups.ec2 import Blockers
 from watchkeeper.backups.model import RecoveryPoint, State
 from watchkeeper.backups.retention import Point, plan_retention
 from watchkeeper.backups.rules import Found, newest_completed
-from watchkeeper.policy import BackupsPolicy
+
+if TYPE_CHECKING:
+    from watchkeeper.policy import BackupsPolicy
 
 SETTLED = timedelta(days=2)
 """A snapshot that no record names after two days belongs to no running night: a night ends within
@@ -44,7 +47,7 @@ class RemovalPlan:
 
 
 def plan_removal(
-    points: Iterable[RecoveryPoint], policy: BackupsPolicy, blockers: Blockers, now: datetime
+    points: Iterable[RecoveryPoint], policy: "BackupsPolicy", blockers: Blockers, now: datetime
 ) -> RemovalPlan:
     """Apply retention to each source and tier by itself.
 
@@ -68,7 +71,7 @@ def plan_removal(
 
 
 def _retain(
-    group: Sequence[RecoveryPoint], policy: BackupsPolicy, blockers: Blockers, now: datetime
+    group: Sequence[RecoveryPoint], policy: "BackupsPolicy", blockers: Blockers, now: datetime
 ) -> RemovalPlan:
     """What the rules of its plan make of a source's completed recovery points."""
     scheduled = [point for point in group if not naming.is_by_hand(point.run)]
@@ -96,7 +99,7 @@ def _retain(
 
 
 def _clear_away(
-    group: Sequence[RecoveryPoint], policy: BackupsPolicy, blockers: Blockers, now: datetime
+    group: Sequence[RecoveryPoint], policy: "BackupsPolicy", blockers: Blockers, now: datetime
 ) -> RemovalPlan:
     """Failed ones and doubles never count; they go once nobody will want to look at them."""
     removed, blocked, aside = [], [], []

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from watchkeeper import naming
 from watchkeeper.backups.model import (
     ACCEPTED,
+    OPTED_OUT,
     Coverage,
     Elsewhere,
     Finding,
@@ -19,67 +21,19 @@ from watchkeeper.backups.model import (
     RecoveryPoint,
     Resource,
     Snapshot,
-    Standing,
     State,
     Target,
 )
-from watchkeeper.policy import OPTED_OUT, BackupsPolicy
 from watchkeeper.quoting import quoted
-from watchkeeper.schedules import Schedule, occurrences
+
+if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none
+    from watchkeeper.policy import BackupsPolicy
 
 SHARD = 400
 """Targets in one shard: EC2 lets an account create about five snapshots a second, so a shard takes
 80 s of a function's 600, and its targets fit into one item. More shards mean more polling calls per
 recovery point.
 """
-START_GRACE = timedelta(minutes=45)
-"""A night that has not started three ticks after its time is overdue: one may be lost, one more may
-be late.
-"""
-
-
-# ── Which nights are due ──────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class DueNight:
-    plan: str
-    occurrence: datetime
-    missed: int = 0
-    """Earlier occurrences that nobody started; the past cannot be backed up any more, so only the
-    last one runs.
-    """
-
-
-def due_nights(
-    policy: BackupsPolicy, started: Mapping[str, datetime], since: datetime, now: datetime
-) -> list[DueNight]:
-    """The nights to start: per plan the last occurrence not yet started, if any.
-
-    `since` is when the policy came into force: nobody is owed what it would have asked for before
-    that.
-    """
-    nights = []
-    for name, plan in policy.plans.items():
-        passed = due_occurrences(plan.when, started.get(name), since, now)
-        if passed:
-            nights.append(DueNight(name, passed[-1], missed=len(passed) - 1))
-    return nights
-
-
-LOOK_BACK = timedelta(days=31)
-"""A stack that slept longer starts as if it had been new: counting a year of missed nights helps
-nobody.
-"""
-
-
-def due_occurrences(
-    when: Schedule, last: datetime | None, since: datetime, now: datetime
-) -> list[datetime]:
-    """Occurrences that have come and were not started, oldest first."""
-    after = max(at for at in (last, since, now - LOOK_BACK) if at is not None)
-    return occurrences(when, after, now) if after < now else []
-
 
 # ── What a night takes ────────────────────────────────────────────────────────────────────────────
 
@@ -104,7 +58,7 @@ class Choice:
     """Everything that is not protected, or not as somebody may think."""
 
 
-def choose(inventory: Inventory, policy: BackupsPolicy) -> Choice:
+def choose(inventory: Inventory, policy: "BackupsPolicy") -> Choice:
     """Who is backed up by which plan, and who by none, with reasons.
 
     An instance takes all its volumes along as one crash-consistent set. A volume is taken by itself
@@ -137,7 +91,7 @@ def choose(inventory: Inventory, policy: BackupsPolicy) -> Choice:
 
 
 def _plan_of(
-    resource: Resource, policy: BackupsPolicy, findings: list[Finding], keepers: str
+    resource: Resource, policy: "BackupsPolicy", findings: list[Finding], keepers: str
 ) -> str:
     """The plan that a resource has chosen; empty, with a finding, if none."""
     value = resource.tags.get(policy.choose_by)
@@ -157,7 +111,7 @@ def _plan_of(
     return ""
 
 
-def _never_tagged(resource: Resource, policy: BackupsPolicy, keepers: str) -> Finding:
+def _never_tagged(resource: Resource, policy: "BackupsPolicy", keepers: str) -> Finding:
     if keepers:
         return Finding(resource.arn, resource.name, Gap.ELSEWHERE, keepers)
     near = get_close_matches(policy.choose_by, resource.tags, n=1, cutoff=0.8)
@@ -181,7 +135,7 @@ def _keepers(volumes: Iterable[str], elsewhere: Mapping[str, Elsewhere]) -> str:
 def _instance_target(
     instance: Resource,
     plan: str,
-    policy: BackupsPolicy,
+    policy: "BackupsPolicy",
     volumes: Mapping[str, Resource],
     findings: list[Finding],
 ) -> Target | None:
@@ -202,7 +156,7 @@ COPIES_TAGS = ("snapshot/", "image/", "recovery-point")
 SUPPORTED = ("instance/", "volume/")
 
 
-def _unsupported(others: Mapping[str, Mapping[str, str]], policy: BackupsPolicy) -> list[Finding]:
+def _unsupported(others: Mapping[str, Mapping[str, str]], policy: "BackupsPolicy") -> list[Finding]:
     findings = []
     for arn, tags in sorted(others.items()):
         service, resource = arn.split(":", 5)[2::3]
@@ -357,7 +311,7 @@ def newest_completed(points: Iterable[RecoveryPoint]) -> dict[str, RecoveryPoint
 
 
 def cover(
-    policy: BackupsPolicy,
+    policy: "BackupsPolicy",
     plan: str,
     choice: Choice,
     taken: Iterable[str],
@@ -383,9 +337,9 @@ def cover(
             why = f"{when}; nothing can be restored until the next one completes"
             findings.append(Finding(target.arn, target.name, Gap.NO_RECOVERY_POINT, why, plan))
         elif objective is not None and now - point.created_at > objective:
-            age = _hours(now - point.created_at)
+            age = hours(now - point.created_at)
             taken_at = f"{point.created_at:%Y-%m-%d %H:%M} UTC"
-            why = f"the newest ({taken_at}) is {age} old, the objective is {_hours(objective)}"
+            why = f"the newest ({taken_at}) is {age} old, the objective is {hours(objective)}"
             findings.append(Finding(target.arn, target.name, Gap.RPO_MISSED, why, plan))
     gaps = [finding for finding in (*findings, *choice.findings) if finding.gap not in ACCEPTED]
     owed = [newest.get(target.arn) for target in targets if target.arn in night]
@@ -404,39 +358,6 @@ def cover(
     )
 
 
-def _hours(span: timedelta) -> str:
+def hours(span: timedelta) -> str:
     hours, minutes = divmod(int(span.total_seconds()) // 60, 60)
     return f"{hours} h {minutes:02d} min" if minutes else f"{hours} h"
-
-
-@dataclass(frozen=True)
-class Overdue:
-    plan: str
-    why: str
-
-
-def overdue(
-    policy: BackupsPolicy, standings: Mapping[str, Standing], since: datetime, now: datetime
-) -> list[Overdue]:
-    """Plans that did not do as they promise. Silence is a failure, not knowing is not fine."""
-    late = []
-    for name, plan in policy.plans.items():
-        stands = standings.get(name, Standing())
-        objective = plan.rpo.approximate()
-        missed = due_occurrences(plan.when, stands.started, since, now - START_GRACE)
-        first = occurrences(plan.when, since, now)[:1]
-        if missed:
-            late.append(Overdue(name, f"the night of {naming.minute(missed[-1])} has not started"))
-        elif stands.reported is None:
-            if first and now - first[0] > objective:
-                late.append(
-                    Overdue(name, f"no night has been reported since {naming.minute(first[0])}")
-                )
-        elif stands.targets and stands.oldest is None:
-            late.append(Overdue(name, "a protected resource has no recovery point at all"))
-        elif stands.oldest and now - stands.oldest > objective:
-            age = _hours(now - stands.oldest)
-            late.append(
-                Overdue(name, f"the worst-off resource's newest recovery point is {age} old")
-            )
-    return late

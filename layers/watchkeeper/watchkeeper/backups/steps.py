@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue, CoverageTable, TargetTable
@@ -24,8 +25,10 @@ from watchkeeper.backups.rules import (
 )
 from watchkeeper.news.backups import BackupsReported, RecoveryPointsCompleted, ResourcesAtRisk
 from watchkeeper.news.base import LINE, LINES
-from watchkeeper.policy import BackupsPolicy
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting, new_run
+
+if TYPE_CHECKING:
+    from watchkeeper.policy import BackupsPolicy
 
 SLICE = 100
 """Snapshots asked for between two savings of progress: at EC2's five a second that is 20 s, and
@@ -59,7 +62,7 @@ class Taking:
 
     stack: str
     place: Place
-    policy: Callable[[], BackupsPolicy]
+    policy: "Callable[[], BackupsPolicy]"
     """The policy in force; read only by the steps that choose and report."""
     sources: Ec2Sources
     taker: SnapshotTaker

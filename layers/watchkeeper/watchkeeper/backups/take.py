@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from watchkeeper import naming, telemetry
 from watchkeeper.aws.catalogue import Catalogue, CoverageTable, PolicyTable, TargetTable
@@ -14,15 +15,17 @@ from watchkeeper.aws.topics import Topics
 from watchkeeper.backups import steps
 from watchkeeper.backups.ec2 import Ec2Points, Ec2Sources
 from watchkeeper.backups.model import CAPABILITY, Place
-from watchkeeper.backups.rules import due_nights
 from watchkeeper.backups.steps import NIGHT, REBUILD, Taking
 from watchkeeper.news.backups import PolicyGone, PolicyRefused
 from watchkeeper.news.base import News
-from watchkeeper.policy import BackupsPolicy, decide_policy, policy_digest
 from watchkeeper.runs.engine import Engine, advance_all
 from watchkeeper.runs.record import new_run, news_run
 from watchkeeper.settings import TakeBackupsSettings
 from watchkeeper.triggers import BackUpNow, BadTrigger, Rebuild, SnapshotEvent, Tick, Wake
+
+# Reading a policy costs 20 ms of a cold start; it is imported by what reads one.
+if TYPE_CHECKING:
+    from watchkeeper.policy import BackupsPolicy
 
 
 class TakeBackups:
@@ -69,6 +72,8 @@ class TakeBackups:
         """Runs for the nights that have come; for a policy that was refused, a run that tells
         people.
         """
+        from watchkeeper.backups.due import due_nights  # noqa: PLC0415 (as above)
+
         policy, since, refused = self._read_policy(now)
         standings = self.coverage.standings(CAPABILITY)
         started = {plan: at for plan, stands in standings.items() if (at := stands.started)}
@@ -88,10 +93,12 @@ class TakeBackups:
             meant.append(run.id)
         return meant
 
-    def _read_policy(self, now: datetime) -> tuple[BackupsPolicy, datetime, str]:
+    def _read_policy(self, now: datetime) -> "tuple[BackupsPolicy, datetime, str]":
         """The policy in force, since when there has been one, and the run that tells people about
         a text that was refused or is gone, if any.
         """
+        from watchkeeper.policy import decide_policy, policy_digest  # noqa: PLC0415 (as above)
+
         text = self.parameters.text(CAPABILITY)
         good = self.policies.last_good(CAPABILITY)
         decision = decide_policy(text, good.get("text") if good else None)
@@ -120,7 +127,9 @@ class TakeBackups:
         self.runs.start(news_run(run_id, now, told))
         return run_id
 
-    def _policy_in_force(self) -> BackupsPolicy:
+    def _policy_in_force(self) -> "BackupsPolicy":
+        from watchkeeper.policy import decide_policy  # noqa: PLC0415 (as above)
+
         good = self.policies.last_good(CAPABILITY)
         return decide_policy(
             self.parameters.text(CAPABILITY), good.get("text") if good else None
