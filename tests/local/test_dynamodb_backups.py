@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from random import Random
+from datetime import timedelta
 from typing import Any
 
-import boto3
 import pytest
 import time_machine
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.responses import DynamoHandler
 
@@ -19,52 +15,22 @@ from local.aws import dynamodb_backups
 from local.aws.dynamodb_backups import DynamodbBackups
 from local.clock import Clock
 from local.pace import INSTANT, Pace
+from tests.local.service_box import TWO_O_CLOCK, ServiceBox, service_box
 
-TWO_O_CLOCK = datetime(2026, 11, 23, 2, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 PACE = Pace(ddb_backup_takes=2 * MINUTE, ddb_backups_enabled_after=timedelta(0))
-REGION = "us-east-1"
 
 
-class NoBus:
-    def send(self, event: dict[str, Any]) -> None:
-        """DynamoDB sends no event of a backup."""
-        raise AssertionError(event)
-
-
-@dataclass
-class Box:
-    stack: ExitStack
-    clock: Clock
-    events: NoBus = field(default_factory=NoBus)
-    pace: Pace = PACE
-    account_id: str = "123456789012"
-    region: str = REGION
-    random: Random = field(default_factory=lambda: Random(2))
-    extensions: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.extensions[dynamodb_backups.__name__] = dynamodb_backups.install(self)
-
+class Box(ServiceBox):
     @property
     def backups(self) -> DynamodbBackups:
         return dynamodb_backups.installed_in(self)
 
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            region_name=REGION,
-            aws_access_key_id="made-up",
-            aws_secret_access_key="made-up",
-        )
-
 
 @pytest.fixture
 def box() -> Iterator[Box]:
-    with ExitStack() as stack:
-        traveller = stack.enter_context(time_machine.travel(TWO_O_CLOCK, tick=False))
-        stack.enter_context(mock_aws())
-        yield Box(stack, Clock(traveller))
+    with service_box(Box, dynamodb_backups, pace=PACE) as box:
+        yield box
 
 
 @pytest.fixture
@@ -428,8 +394,7 @@ def test_settings_are_described(box: Box, aws: Any) -> None:
 def test_everything_is_undone_when_the_stack_closes() -> None:
     patched = (DynamoHandler, DynamoDBBackend)
     before = [dict(vars(owner)) for owner in patched]
-    with ExitStack() as stack:
-        traveller = stack.enter_context(time_machine.travel(TWO_O_CLOCK, tick=False))
-        Box(stack, Clock(traveller))
+    with ExitStack() as stack, time_machine.travel(TWO_O_CLOCK, tick=False) as traveller:
+        dynamodb_backups.install(Box(stack, Clock(traveller), PACE))
         assert [dict(vars(owner)) for owner in patched] != before
     assert [dict(vars(owner)) for owner in patched] == before

@@ -2,80 +2,35 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from random import Random
 from typing import Any
 
-import boto3
 import pytest
 import time_machine
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from moto.rds.models import DBCluster, DBInstance, DBSnapshot, RDSBackend
 from moto.rds.responses import RDSResponse
-from moto.server import ThreadedMotoServer
 
 from local.aws import rds
 from local.aws.rds import Rds
 from local.clock import Clock
 from local.pace import INSTANT, Pace
+from tests.local.service_box import ACCOUNT, REGION, TWO_O_CLOCK, ServiceBox, service_box
 
-TWO_O_CLOCK = datetime(2026, 11, 23, 2, tzinfo=UTC)
 TEN_MINUTES = Pace(db_snapshot_takes=timedelta(minutes=10))
-REGION = "us-east-1"
-ACCOUNT = "123456789012"
 PASSWORD = "correct-horse-battery"
 
 
-@dataclass
-class SentEvents:
-    sent: list[dict[str, Any]] = field(default_factory=list)
-
-    def send(self, event: dict[str, Any]) -> None:
-        self.sent.append(event)
-
-    @property
-    def ids(self) -> list[str]:
-        return [event["detail"]["EventID"] for event in self.sent]
-
-
-@dataclass
-class Box:
-    stack: ExitStack
-    clock: Clock
-    events: SentEvents = field(default_factory=SentEvents)
-    pace: Pace = TEN_MINUTES
-    account_id: str = ACCOUNT
-    region: str = REGION
-    random: Random = field(default_factory=lambda: Random(2))
-    endpoint: str | None = None
-    extensions: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.extensions[rds.__name__] = rds.install(self)
-
+class Box(ServiceBox):
     @property
     def rds(self) -> Rds:
         return rds.installed_in(self)
 
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            region_name=REGION,
-            endpoint_url=self.endpoint,
-            aws_access_key_id="made-up",
-            aws_secret_access_key="made-up",
-        )
-
 
 @pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    with ExitStack() as stack:
-        traveller = stack.enter_context(time_machine.travel(TWO_O_CLOCK, tick=False))
-        stack.enter_context(mock_aws())
-        yield Box(stack, Clock(traveller))
+def box() -> Iterator[Box]:
+    with service_box(Box, rds, pace=TEN_MINUTES) as box:
+        yield box
 
 
 @pytest.fixture
@@ -782,30 +737,20 @@ def test_a_copy_is_a_snapshot_like_others(box: Box, aws: Any) -> None:
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
-def test_it_works_over_http_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_works_over_http_too() -> None:
     """What `make cloud` serves is what tests see."""
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        with ExitStack() as stack:
-            traveller = stack.enter_context(time_machine.travel(TWO_O_CLOCK, tick=False))
-            box = Box(stack, Clock(traveller), endpoint=f"http://{host}:{port}")
-            aws = box.client("rds")
-            instance(aws, "wired")
-            assert snapshot(aws, "over-http", "wired")["Status"] == "creating"
-            box.clock.run_for(timedelta(minutes=10))
-            assert described(aws, "over-http")[0]["Status"] == "available"
-    finally:
-        server.stop()
+    with service_box(Box, rds, pace=TEN_MINUTES, over_http=True) as box:
+        aws = box.client("rds")
+        instance(aws, "wired")
+        assert snapshot(aws, "over-http", "wired")["Status"] == "creating"
+        box.clock.run_for(timedelta(minutes=10))
+        assert described(aws, "over-http")[0]["Status"] == "available"
 
 
 def test_everything_is_undone_when_the_stack_closes() -> None:
     patched = (RDSResponse, RDSBackend, DBInstance, DBCluster, DBSnapshot)
     before = [dict(vars(owner)) for owner in patched]
-    with ExitStack() as stack:
-        traveller = stack.enter_context(time_machine.travel(TWO_O_CLOCK, tick=False))
-        Box(stack, Clock(traveller))
+    with ExitStack() as stack, time_machine.travel(TWO_O_CLOCK, tick=False) as traveller:
+        rds.install(Box(stack, Clock(traveller), TEN_MINUTES))
         assert [dict(vars(owner)) for owner in patched] != before
     assert [dict(vars(owner)) for owner in patched] == before
