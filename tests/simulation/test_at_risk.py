@@ -31,3 +31,14 @@ def test_each_resource_that_comes_to_be_at_risk_is_told_once_by_name() -> None:
     assert second.subject == "At risk in plan nightly: 1 more, 2 in all"
     assert ARCHIVE in second.message
     assert BROKEN not in second.message
+
+
+def test_how_a_plan_stands_is_measured_for_all_and_for_the_plan() -> None:
+    with account() as made:
+        made.cloud.clock.run_for(timedelta(hours=2))
+        measured = [metric for metric in made.cloud.metrics if metric.name == "ProtectedResources"]
+
+    assert [(metric.value, metric.dimensions) for metric in measured] == [
+        (4, {"service": "watchkeeper", "plan": "nightly"}),
+        (4, {"service": "watchkeeper"}),
+    ]

@@ -45,6 +45,8 @@ class Topics:
                 )
         for name, value in news.measures().items():
             telemetry.count(name, value)
+            if plan := getattr(news, "plan", ""):
+                telemetry.count_for_plan(plan, name, value)
 
 
 def _subject(line: str) -> str:
