@@ -153,6 +153,8 @@ class TestChoosing:
             "arn:aws:s3:::orders": {"backup-plan": "gold"},
             "arn:aws:dynamodb:eu-west-1:123456789012:table/carts": {"backup-plan": "none"},
             "arn:aws:ec2:eu-west-1:123456789012:snapshot/snap-1": {"backup-plan": "gold"},
+            "arn:aws:rds:eu-west-1:123456789012:snapshot:rds:orders": {"backup-plan": "gold"},
+            "arn:aws:rds:eu-west-1:123456789012:cluster-snapshot:rds:x": {"backup-plan": "gold"},
             "arn:aws:ec2:eu-west-1:123456789012:volume/vol-1": {"backup-plan": "gold"},
         }
 

@@ -151,24 +151,21 @@ def _instance_target(
     return Target(instance.arn, Kind.INSTANCE, instance.name, instance.volumes, left_out)
 
 
-COPIES_TAGS = ("snapshot/", "image/", "recovery-point")
-"""ARN parts of things that carry their source's tags along and ask for nothing themselves."""
-SUPPORTED = ("instance/", "volume/")
+COPIES = frozenset({"snapshot", "cluster-snapshot", "image", "recovery-point"})
+"""Things that carry their source's tags along and ask for nothing themselves."""
+ANSWER_FOR_THEMSELVES = frozenset({"ec2:instance", "ec2:volume"})
 
 
 def _unsupported(others: Mapping[str, Mapping[str, str]], policy: "BackupsPolicy") -> list[Finding]:
     findings = []
     for arn, tags in sorted(others.items()):
         service, resource = arn.split(":", 5)[2::3]
+        # A bucket's ARN is its name alone; the others begin with their type.
+        thing = "bucket" if service == "s3" else resource.replace("/", ":").split(":")[0]
+        kind = f"{service}:{thing}"
         value = tags.get(policy.choose_by, "")
-        is_ours = service == "ec2" and resource.startswith(SUPPORTED)
-        if is_ours or value == OPTED_OUT or any(part in resource for part in COPIES_TAGS):
+        if value == OPTED_OUT or thing in COPIES or kind in ANSWER_FOR_THEMSELVES:
             continue
-        kind = (
-            f"{service}:{resource.replace('/', ':').split(':')[0]}"
-            if service != "s3"
-            else "s3 bucket"
-        )
         why = f"it asks for plan {quoted(value)}, but no plan can protect the kind {kind} yet"
         findings.append(Finding(arn, tags.get("Name", ""), Gap.UNSUPPORTED, why))
     return findings
