@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchkeeper import naming
-from watchkeeper.backups.ec2 import Blockers
-from watchkeeper.backups.model import Kind, Part, Place, RecoveryPoint, Snapshot, State
+from watchkeeper.backups.model import Blockers, Kind, Part, Place, RecoveryPoint, Snapshot, State
 from watchkeeper.backups.removal import RemovalPlan, is_last_good, plan_removal, reconcile
 from watchkeeper.backups.rules import found_by_source
 from watchkeeper.policy import default_backups_policy

@@ -14,7 +14,7 @@ from watchkeeper.aws.ec2 import (
     SnapshotTaker,
     TaggedResources,
 )
-from watchkeeper.backups.model import Kind, Place, RecoveryPoint, Snapshot, Target
+from watchkeeper.backups.model import Blockers, Kind, Place, RecoveryPoint, Snapshot, Target
 from watchkeeper.backups.rules import Found, Inventory, found_by_source
 from watchkeeper.quoting import quoted
 
@@ -82,26 +82,6 @@ def tags_of(run_id: str, plan: str, words: str, stack: str, target: Target) -> d
         "Name": f"{target.name or naming.ec2_id(target.arn)} {plan}"[:TAG_VALUE],
     }
     return tags | {naming.TAG_WORDS: words} if words else tags
-
-
-@dataclass(frozen=True)
-class Blockers:
-    """What forbids removing snapshots, asked once per run."""
-
-    locked: Mapping[str, str]
-    in_images: Mapping[str, str]
-    held: Mapping[str, str]
-    """Per snapshot, what its own tags forbid."""
-
-    def of(self, point: RecoveryPoint) -> tuple[str, ...]:
-        """Sentences; the parts of a set stand and fall together."""
-        reasons = [
-            f"{part.snapshot} {reason}"
-            for part in point.parts
-            for reasons in (self.locked, self.in_images, self.held)
-            if (reason := reasons.get(part.snapshot))
-        ]
-        return (*(f"held by {hold}" for hold in point.holds), *reasons)
 
 
 def blockers(remover: SnapshotRemover, snapshots: Iterable[Snapshot]) -> Blockers:

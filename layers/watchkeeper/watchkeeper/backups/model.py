@@ -211,3 +211,23 @@ class Standing:
     """The occurrence of the last night that was reported."""
     targets: int = 0
     oldest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Blockers:
+    """What forbids removing snapshots, asked once per run."""
+
+    locked: Mapping[str, str]
+    in_images: Mapping[str, str]
+    held: Mapping[str, str]
+    """Per snapshot, what its own tags forbid."""
+
+    def of(self, point: RecoveryPoint) -> tuple[str, ...]:
+        """Sentences; the parts of a set stand and fall together."""
+        reasons = [
+            f"{part.snapshot} {reason}"
+            for part in point.parts
+            for reasons in (self.locked, self.in_images, self.held)
+            if (reason := reasons.get(part.snapshot))
+        ]
+        return (*(f"held by {hold}" for hold in point.holds), *reasons)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from watchkeeper import naming
-from watchkeeper.backups.ec2 import Blockers
-from watchkeeper.backups.model import RecoveryPoint, State
+from watchkeeper.backups.model import Blockers, RecoveryPoint, State
 from watchkeeper.backups.retention import Point, plan_retention
 from watchkeeper.backups.rules import Found, newest_completed
 

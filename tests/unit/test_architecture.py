@@ -1,0 +1,55 @@
+"""Who may import what, and who may ask what time it is: what keeps decisions pure."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LAYER = Path(__file__).parents[2] / "layers/watchkeeper/watchkeeper"
+MODULES = sorted(LAYER.rglob("*.py"))
+DECIDE = {
+    "backups/due.py", "backups/model.py", "backups/removal.py", "backups/retention.py",
+    "backups/rules.py", "durations.py", "policy.py", "quoting.py", "schedules.py",
+}  # fmt: skip
+"""Modules that decide: they import nothing that acts."""
+ACT = ("watchkeeper.aws", "watchkeeper.runs", "watchkeeper.news", "watchkeeper.telemetry")
+CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "sleep"}
+
+
+def name(module: Path) -> str:
+    return module.relative_to(LAYER).as_posix()
+
+
+def imported(module: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name)
+def test_only_aws_imports_boto3(module: Path) -> None:
+    found = [one for one in imported(module) if one.split(".")[0] in ("boto3", "botocore")]
+
+    assert found == [] or name(module).startswith("aws/")
+
+
+@pytest.mark.parametrize("decider", sorted(DECIDE))
+def test_what_decides_imports_nothing_that_acts(decider: str) -> None:
+    assert [one for one in imported(LAYER / decider) if one.startswith(ACT)] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name)
+def test_only_the_clock_reads_the_clock_and_nothing_sleeps(module: Path) -> None:
+    asked = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in CLOCKS
+        and ast.unparse(node.func.value) in ("datetime", "date", "time")
+    ]
+
+    assert asked == ([] if name(module) != "aws/clock.py" else ["datetime.now(UTC)"])
