@@ -8,6 +8,6 @@ them: `runs/` moves long work along, `news/` is what we publish, `triggers.py` w
 
 import gc
 
-# A handler's imports make some 50,000 objects that live as long as the process. With Python's own
+# A handler's imports make some 80,000 objects that live as long as the process. With Python's own
 # threshold of 700 the collector walks all of them again and again meanwhile: 30 ms of a cold start.
 gc.set_threshold(50_000)
