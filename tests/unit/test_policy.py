@@ -275,7 +275,8 @@ def test_the_remedy_says_what_to_write(text: str, remedy: str) -> None:
 def test_a_remedy_that_is_followed_is_accepted() -> None:
     for text in ("{}", '{"plans": {}}', '{"plans": {"gold": null}}'):
         (problem,) = refusal(text).problems
-        parse_backups_policy("{" + problem.remedy.removeprefix("write for example ") + "}")
+        followed = "{" + problem.remedy.removeprefix("write for example ") + "}"
+        assert parse_backups_policy(followed).plans
 
 
 def test_all_problems_are_reported_at_once() -> None:

@@ -45,9 +45,6 @@ LONGEST_EXPRESSION = 250
 MEASURED_FROM = date(2027, 1, 1)
 MEASURED_UNTIL = date(2029, 1, 1)
 
-# How far ahead to look for the next occurrence, in days: near first, because near is cheap.
-HORIZONS = (2, 60, 800, 20_000)
-
 ONE_DAY = timedelta(days=1)
 EVERY_HOUR = set(range(24))
 FIELDS = 5  # a sixth, for seconds, is an extension of the library that cron does not have
@@ -113,19 +110,6 @@ def occurrences(schedule: Schedule, after: datetime, until: datetime) -> list[da
         for instant in _instants(schedule, day)
     }
     return sorted(instant for instant in instants if after < instant <= until)
-
-
-def next_occurrence(schedule: Schedule, after: datetime) -> datetime:
-    """The first instant later than `after` at which the schedule runs, in UTC."""
-    for days in HORIZONS:
-        found = occurrences(schedule, after, after + timedelta(days=days))
-        if found:
-            return found[0]
-    raise ScheduleRefused(
-        f"schedule {quoted(schedule.expression)} has no occurrence in the 50 years"
-        f" after {after.isoformat()}",
-        "name a day that comes every year",
-    )
 
 
 @lru_cache(maxsize=256)

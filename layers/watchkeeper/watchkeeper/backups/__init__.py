@@ -1,6 +1,8 @@
 """Backups of EC2 instances and volumes: which recovery points are made, which are kept and why.
 
-Decisions are pure and live apart from the calls that carry them out: given the recovery points of
-a source and the operator's policy, `retention` says what stays, what goes and what cannot go yet,
-each with a sentence that an operator can read.
+What decides is pure and says why; what acts is apart from it:
+
+    taking     take.py → steps.py           decided by due.py (which nights) and rules.py
+    removing   expire.py → expire_steps.py  decided by removal.py, for each source by retention.py
+    both       model.py (records), ec2.py (what a recovery point of EC2 is made of)
 """

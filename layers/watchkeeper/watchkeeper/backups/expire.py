@@ -12,9 +12,9 @@ from watchkeeper.aws.removals import RemovalTable
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.aws.table import Item
 from watchkeeper.aws.topics import Topics
-from watchkeeper.backups import expiry
+from watchkeeper.backups import expire_steps
 from watchkeeper.backups.ec2 import Ec2Points
-from watchkeeper.backups.expiry import EXPIRY, Expiring
+from watchkeeper.backups.expire_steps import EXPIRY, Expiring
 from watchkeeper.backups.model import CAPABILITY, Place
 from watchkeeper.backups.removal import Decision
 from watchkeeper.runs.engine import Engine, advance_all
@@ -46,7 +46,7 @@ class ExpireBackups:
         if isinstance(trigger, RemoveNow) and trigger.dry_run:
             return self._dry_run(clock())
         engine = Engine(
-            self.runs, expiry.workflow, self.cloud, self.topics.publish, clock, deadline
+            self.runs, expire_steps.workflow, self.cloud, self.topics.publish, clock, deadline
         )
         return dict(advance_all(self._meant(trigger, clock()), engine))
 
@@ -81,8 +81,8 @@ class ExpireBackups:
                 "dry_run": True,
                 "why": "TakeBackups has not read the policy yet, so there is nothing to expire",
             }
-        _, plan = expiry.planned(self.cloud, policy, now)
-        shared = [(one, expiry.shared(one.point, self.cloud)) for one in plan.removed]
+        _, plan = expire_steps.planned(self.cloud, policy, now)
+        shared = [(one, expire_steps.shared(one.point, self.cloud)) for one in plan.removed]
         blocked = [
             *plan.blocked,
             *(Decision(one.point, reason) for one, reason in shared if reason),
