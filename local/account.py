@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from local.aws import dynamodb_backups, rds
+from local.aws import backup, dynamodb_backups, rds
 from local.aws.ebs import Box
 from local.aws.ec2 import installed_in
 from local.pace import INSTANT, Pace
@@ -28,8 +28,10 @@ BASE_IMAGE = "ami-0c101f26f147fa7fd"
 
 DEVICES = ("/dev/sda1", "/dev/sdf", "/dev/sdg", "/dev/sdh")
 
-# What AWS Backup and Data Lifecycle Manager leave on the snapshots they own.
-BACKUP_DESCRIPTION = "This snapshot is created by the AWS Backup service."
+# The vault that somebody filled before: one volume, one database and one table, every night.
+VAULT = "harbour-nightly"
+
+# What Data Lifecycle Manager leaves on the snapshots it owns.
 LIFECYCLE_POLICY = "policy-0a7d3f1c9b2e4d586"
 
 
@@ -225,6 +227,7 @@ def seed(cloud: SeedableBox) -> None:
         _snapshots_of_others(cloud)
         _databases(cloud, keys)
         _tables(cloud)
+        _vault(cloud)
         _disable_retired_key(cloud, keys)
         _buckets(cloud)
         _functions(cloud)
@@ -427,11 +430,10 @@ def _disable_retired_key(cloud: SeedableBox, keys: Mapping[str, str]) -> None:
 
 
 def _snapshots_of_others(cloud: SeedableBox) -> None:
-    """All that must survive: AWS Backup's, DLM's, an image's, locked, shared, another stack's."""
+    """All that must survive: DLM's, an image's, locked, shared, another stack's."""
     now = cloud.clock.now()
     aws = cloud.client("ec2")
     for days in (1, 2, 3):
-        _backup_service_snapshot(cloud, "harbour-exports", now - timedelta(days=days, hours=19))
         _lifecycle_snapshot(cloud, "harbour-ledger-1 /dev/sdf", now - timedelta(days=days, hours=1))
     aws.create_image(
         InstanceId=instance_id(cloud, "harbour-web-1"),
@@ -451,17 +453,6 @@ def _snapshots_of_others(cloud: SeedableBox) -> None:
     )
     _by_hand(cloud, "harbour-postgres-old", "before upgrade", 400)
     _another_stacks_snapshot(cloud, now - timedelta(days=90))
-
-
-def _backup_service_snapshot(cloud: SeedableBox, volume: str, started_at: datetime) -> None:
-    source = volume_id(cloud, volume)
-    arn = f"arn:aws:ec2:{cloud.region}:{cloud.account_id}:volume/{source}"
-    installed_in(cloud).record_snapshot(
-        source,
-        started_at=started_at,
-        description=BACKUP_DESCRIPTION,
-        tags={"Name": volume, "aws:backup:source-resource": arn},
-    )
 
 
 def _lifecycle_snapshot(cloud: SeedableBox, volume: str, started_at: datetime) -> None:
@@ -568,20 +559,11 @@ def _cluster(aws: Any, name: str, plan: str | None) -> None:
 
 
 def _database_snapshots_of_others(cloud: SeedableBox) -> None:
-    """AWS Backup looks after metrics, and somebody took one by hand before an upgrade."""
-    now, installed = cloud.clock.now(), rds.installed_in(cloud)
-    for days in (1, 2, 3):
-        installed.record_snapshot(
-            "harbour-metrics",
-            f"awsbackup:job-harbour-metrics-{days}",
-            created_at=now - timedelta(days=days, hours=19),
-            snapshot_type="awsbackup",
-            tags={"aws:backup:source-resource": "harbour-metrics"},
-        )
-    installed.record_snapshot(
+    """Somebody took one by hand before an upgrade."""
+    rds.installed_in(cloud).record_snapshot(
         "harbour-bookings-production",
         "bookings-before-upgrade",
-        created_at=now - timedelta(days=200),
+        created_at=cloud.clock.now() - timedelta(days=200),
     )
 
 
@@ -614,16 +596,32 @@ def _tables(cloud: SeedableBox) -> None:
 
 
 def _table_backups_of_others(cloud: SeedableBox) -> None:
-    now, installed = cloud.clock.now(), dynamodb_backups.installed_in(cloud)
-    installed.record_backup(
-        "harbour-rates", "rates-before-import", created_at=now - timedelta(days=20)
+    dynamodb_backups.installed_in(cloud).record_backup(
+        "harbour-rates",
+        "rates-before-import",
+        created_at=cloud.clock.now() - timedelta(days=20),
     )
-    installed.record_backup(
-        "harbour-sessions",
-        "awsbackup-harbour-sessions",
-        created_at=now - timedelta(days=1),
-        backup_type="AWS_BACKUP",
-    )
+
+
+def _vault(cloud: SeedableBox) -> None:
+    """What AWS Backup looks after: nothing of it is in a plan of ours."""
+    cloud.client("backup").create_backup_vault(BackupVaultName=VAULT)
+    account = f"{cloud.region}:{cloud.account_id}"
+    sizes = {
+        f"arn:aws:ec2:{account}:volume/{volume_id(cloud, 'harbour-exports')}": 80,
+        f"arn:aws:rds:{account}:db:harbour-metrics": 300,
+        f"arn:aws:dynamodb:{account}:table/harbour-sessions": 1,
+    }
+    for days in (1, 2, 3):
+        made_at = cloud.clock.now() - timedelta(days=days, hours=19)
+        for resource, gib in sizes.items():
+            backup.installed_in(cloud).record_recovery_point(
+                VAULT,
+                resource,
+                created_at=made_at,
+                gib=gib,
+                lifecycle={"DeleteAt": made_at + timedelta(days=35)},
+            )
 
 
 def _buckets(cloud: SeedableBox) -> None:

@@ -30,7 +30,16 @@ from moto.moto_api._internal import mock_random
 
 from local import cloudformation, template
 from local.alarms import Alarms
-from local.aws import cloudwatch, dynamodb, events, lambda_, scheduler, serializing, sns
+from local.aws import (
+    cloudwatch,
+    dynamodb,
+    dynamodb_queries,
+    events,
+    lambda_,
+    scheduler,
+    serializing,
+    sns,
+)
 from local.clock import Clock
 from local.functions import Call, Function, Functions, Invocation
 from local.iam import Guard
@@ -66,9 +75,12 @@ ENVIRONMENT = {
 OPTIONAL_EXTENSIONS = (
     "local.aws.ec2",
     "local.aws.rds",
+    "local.aws.dynamodb_tables",
     "local.aws.dynamodb_backups",
+    "local.aws.autoscaling",
+    "local.aws.backup",
     "local.aws.kms",
-    "local.aws.ssm",
+    "local.aws.ssm_commands",
     "local.aws.s3",
 )
 
@@ -219,7 +231,10 @@ class Cloud:
         return _SESSION[0]
 
     def _install_extensions(self) -> None:
-        for extension in (serializing, dynamodb, sns, events, scheduler, cloudwatch, lambda_):
+        for extension in (
+            *(serializing, dynamodb, dynamodb_queries, sns, events, scheduler, cloudwatch),
+            lambda_,
+        ):
             extension.install(self)
         for name in OPTIONAL_EXTENSIONS:
             if importlib.util.find_spec(name):

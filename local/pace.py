@@ -62,6 +62,15 @@ class Pace:
     ddb_backups_enabled_after: timedelta = timedelta(seconds=30)
     """How long a new DynamoDB table refuses backups."""
 
+    command_delivered_after: timedelta = timedelta(seconds=1)
+    """How long a command of Systems Manager needs to reach an agent that answers."""
+
+    command_takes: timedelta = timedelta(seconds=5)
+    """How long a script runs."""
+
+    command_hidden_for: timedelta = timedelta(seconds=2)
+    """How long a new command is missing from lists (Run Command is eventually consistent)."""
+
     call: timedelta = timedelta(0)
     """What one AWS call costs a function of its own timeout."""
 
@@ -91,5 +100,8 @@ INSTANT = Pace(
     lost_key_noticed_after=timedelta(0),
     ddb_backup_takes=timedelta(0),
     ddb_backups_enabled_after=timedelta(0),
+    command_delivered_after=timedelta(0),
+    command_takes=timedelta(0),
+    command_hidden_for=timedelta(0),
 )
 """AWS as an impatient unit test wishes it: everything is done when the call returns."""

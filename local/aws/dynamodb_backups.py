@@ -344,7 +344,11 @@ class DynamodbBackups:
                 days,
                 f"Member must have value between 1 and {LONGEST_RECOVERY_DAYS}",
             )
-        backend.update_continuous_backups(table.name, specification)
+        # What is left out is not left as it was: "If no value is provided, the value will default
+        # to 35" (API_PointInTimeRecoverySpecification).
+        backend.update_continuous_backups(
+            table.name, specification | {"RecoveryPeriodInDays": int(days)}
+        )
         return ActionResult({"ContinuousBackupsDescription": self._continuous(table)})
 
     def _continuous(self, table: Any) -> dict[str, Any]:

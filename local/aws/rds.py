@@ -26,6 +26,7 @@ from moto.rds.responses import RDSResponse
 from local.aws.ebs import Box
 from local.aws.ec2 import Host
 from local.aws.rds_databases import Replacements
+from local.aws.rds_limits import account_attributes
 from local.aws.rds_snapshots import Snapshots
 from local.replacing import replace
 
@@ -77,6 +78,7 @@ class Rds(Snapshots):
                 "describe_db_instances": self.describe_db_instances,
                 "describe_db_clusters": self.describe_db_clusters,
                 "describe_db_instance_automated_backups": self.describe_automated_backups,
+                "describe_account_attributes": self.describe_account_attributes,
             }.items()
         ]
 
@@ -138,9 +140,15 @@ class Rds(Snapshots):
                 "DBInstanceAutomatedBackupNotFound",
                 f"Automated backup of DB instance {asked or resource_id} not found.",
             )
+        statuses = _filters(response).get("status", ["active", "creating", "retained"])
+        found = [one for one in found if self._automated_backup(one)["Status"] in statuses]
         page, marker = _page(response, found)
         shown = [self._automated_backup(one) for one in page]
         return ActionResult({"DBInstanceAutomatedBackups": shown, "Marker": marker})
+
+    def describe_account_attributes(self, response: Any) -> ActionResult:
+        """https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeAccountAttributes.html"""
+        return account_attributes(response.backend, self.manual_snapshot_quota)
 
 
 def _filters(response: Any) -> dict[str, list[str]]:

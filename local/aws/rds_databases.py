@@ -18,6 +18,7 @@ from moto.rds.exceptions import KMSKeyNotAccessibleFault, RDSClientError
 from moto.rds.models import DBCluster, DBInstance, DBInstanceClustered, RDSBackend, rds_backends
 
 from local.aws.ebs import Box, stamp
+from local.aws.rds_limits import check_tags
 
 # "The source DB instance must be in the available or storage-optimization state":
 # https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSnapshot.html
@@ -103,6 +104,7 @@ class Databases:
             (RDSBackend, "create_db_cluster", self._with_key),
             (RDSBackend, "create_db_instance_read_replica", self._as_replica),
             (RDSBackend, "stop_db_instance", self._remembered_stop),
+            (RDSBackend, "add_tags_to_resource", self._with_fit_tags),
             (KmsBackend, "disable_key", self._noticed),
             (KmsBackend, "schedule_key_deletion", self._noticed),
         ]
@@ -215,6 +217,13 @@ class Databases:
 
         return create
 
+    def _with_fit_tags(self, moto_does: Callable[..., Any]) -> Callable[..., Any]:
+        def add(backend: Any, arn: str, tags: list[dict[str, str]]) -> Any:
+            check_tags(tags, (tag["Key"] for tag in backend.list_tags_for_resource(arn)))
+            return moto_does(backend, arn, tags)
+
+        return add
+
     # --- keys ---
 
     def _key_lost_at(self, database: Any) -> datetime | None:
@@ -238,19 +247,23 @@ class Databases:
 
     def _noticed(self, moto_does: Callable[..., Any]) -> Callable[..., Any]:
         def lose_key(backend: Any, key_id: str, *more: Any, **named: Any) -> Any:
-            usable = backend.keys[key_id].key_state == "Enabled"
-            answer = moto_does(backend, key_id, *more, **named)
+            key = backend.describe_key(key_id)  # by id or ARN, where moto takes only ids
+            usable = key.key_state == "Enabled"
+            answer = moto_does(backend, key.id, *more, **named)
             if usable:
                 delay = self.cloud.pace.lost_key_noticed_after
-                self._lost_keys[backend.keys[key_id].arn] = self.now() + delay
+                self._lost_keys[key.arn] = self.now() + delay
             return answer
 
         return lose_key
 
     def _with_key(self, moto_does: Callable[..., Any]) -> Callable[..., Any]:
-        """A new database is encrypted with a key that exists and is enabled, named by its ARN."""
+        """A new database is encrypted with a key that exists and is enabled, named by its ARN; its
+        tags are such as RDS takes.
+        """
 
         def create(backend: Any, db_kwargs: dict[str, Any]) -> Any:
+            check_tags(db_kwargs.get("tags"))
             if db_kwargs.get("storage_encrypted"):
                 given = db_kwargs.get("kms_key_id")
                 key = DEFAULT_KEY if given in (None, MOTO_DEFAULT_KEY) else given

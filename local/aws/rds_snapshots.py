@@ -41,6 +41,7 @@ from local.aws.rds_databases import (
     ignored,
     naive,
 )
+from local.aws.rds_limits import check_tags
 
 # Quotas "Manual DB instance snapshots" and "Manual DB cluster snapshots", each:
 # https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Limits.html
@@ -211,6 +212,7 @@ class Snapshots(Databases):
         """https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSnapshot.html"""
         name = response.params["DBSnapshotIdentifier"]
         response.backend.validate_db_snapshot_identifier(name, "DBSnapshotIdentifier")
+        check_tags(response.params.get("Tags"))
         snapshot = response.backend.create_db_snapshot(**response.params)
         return ActionResult({"DBSnapshot": _answered(snapshot, "creating")})
 
@@ -218,6 +220,7 @@ class Snapshots(Databases):
         """https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBClusterSnapshot.html"""
         name = response.params["DBClusterSnapshotIdentifier"]
         response.backend.validate_db_snapshot_identifier(name, "DBClusterSnapshotIdentifier")
+        check_tags(response.params.get("Tags"))
         snapshot = response.backend.create_db_cluster_snapshot(**response.params)
         return ActionResult({"DBClusterSnapshot": _answered(snapshot, "creating")})
 

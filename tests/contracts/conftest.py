@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contracts.emulators import EMULATORS, emulator, table
+from tests.contracts.emulators import EMULATORS, bucket, emulator, table
 
 
 @pytest.fixture(scope="module", params=EMULATORS)
@@ -18,3 +18,8 @@ def aws(request: pytest.FixtureRequest) -> Iterator[str]:
 def empty_table(aws: str) -> Iterator[str]:
     with table() as name:
         yield name
+
+
+@pytest.fixture(name="bucket")
+def empty_bucket(aws: str) -> str:
+    return bucket()

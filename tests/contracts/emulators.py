@@ -6,6 +6,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,24 @@ def table() -> Iterator[str]:
     dynamodb.create_table(TableName=name, **{key: properties[key] for key in wanted})
     yield name
     dynamodb.delete_table(TableName=name)
+
+
+def bucket() -> str:
+    """A bucket as the template has the one for evidence: versioned and locked; its name. It stays
+    as long as its emulator: what is locked can hardly be removed.
+    """
+    s3: Any = boto3.client("s3")
+    name = f"evidence-{uuid.uuid4().hex}"
+    properties = written()["Resources"]["EvidenceBucket"]["Properties"]
+    lock = properties["ObjectLockConfiguration"]
+    lock["Rule"]["DefaultRetention"] = {"Mode": "GOVERNANCE", "Days": 1}  # parameters, there
+    s3.create_bucket(
+        Bucket=name,
+        ObjectLockEnabledForBucket=properties["ObjectLockEnabled"],
+        CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name},
+    )
+    s3.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock)
+    return name
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from moto import mock_aws
 from moto.moto_api._internal import mock_random
 
 from local import account
-from local.aws import dynamodb_backups, ec2, rds
+from local.aws import backup, dynamodb_backups, ec2, rds
 from local.clock import Clock
 from local.pace import Pace
 
@@ -61,7 +61,7 @@ def seeded_box() -> Iterator[Box]:
         stack.enter_context(mock_aws())
         mock_random.seed(0)
         box = Box(stack, Clock(traveller))
-        for extension in (ec2, rds, dynamodb_backups):
+        for extension in (ec2, rds, dynamodb_backups, backup):
             box.extensions[extension.__name__] = extension.install(box)
         account.seed(box)
         yield box
@@ -224,8 +224,20 @@ class TestAccount:
             assert ttl["TimeToLiveStatus"] == ("ENABLED" if one.expires else "DISABLED")
         [by_hand] = aws.list_backups()["BackupSummaries"]
         assert by_hand["TableName"] == "harbour-rates"
-        [by_others] = aws.list_backups(BackupType="AWS_BACKUP")["BackupSummaries"]
-        assert by_others["TableName"] == "harbour-sessions"
+        by_others = aws.list_backups(BackupType="AWS_BACKUP")["BackupSummaries"]
+        assert [one["TableName"] for one in by_others] == ["harbour-sessions"] * 3
+
+    def test_aws_backup_looks_after_what_is_in_no_plan(self, box: Box) -> None:
+        aws = box.client("backup")
+        [vault] = aws.list_backup_vaults()["BackupVaultList"]
+        found = aws.list_recovery_points_by_backup_vault(BackupVaultName=vault["BackupVaultName"])
+        exports = account.volume_id(box, "harbour-exports")
+        names = [
+            (one["ResourceType"], one["ResourceArn"].replace("/", ":").rsplit(":", 1)[-1])
+            for one in found["RecoveryPoints"]
+        ]
+        expected = [("DynamoDB", "harbour-sessions"), ("EBS", exports), ("RDS", "harbour-metrics")]
+        assert sorted(names) == sorted(expected * 3)
 
     def test_seeding_leaves_the_pace_as_it_was(self, box: Box) -> None:
         assert box.pace is PACE

@@ -10,16 +10,17 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from local.account import INSTANCES, VOLUMES
+from local.account import CLUSTERS, DATABASES, INSTANCES, TABLES, VOLUMES
 from local.demo.__main__ import main, run_demo
 from local.demo.backups_state import BackupsState, Fate, Protected
 from local.demo.backups_view import answers, named, sections, span, tell
 from local.demo.page import Page, plain
-from local.demo.timeline import Line, folded
-from watchkeeper.backups.model import Finding, Gap, Kind, Part, Place, RecoveryPoint, State
+from local.demo.timeline import Evidence, Line, Stand, folded
+from watchkeeper.backups.model import Finding, Gap, Kind, Part, Place, RecoveryPoint, Span, State
 from watchkeeper.policy import decide_policy
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
+STOPPED = "staging-restore-test"
 ARN = "arn:aws:ec2:us-east-1:123456789012:volume/vol-0a"
 UNTRUSTED = "[red]boo[/red] [link=file:///etc]x[/link]\x1b[31m\r\nbye"
 
@@ -46,23 +47,32 @@ class TestTwoDays:
     ) -> None:
         text, _ = two_days
         points, coverage = text.split("Recovery points, and why")[1].split("Coverage against")
-        plans = {"gold", "silver", "bronze"}
-        for one in (*INSTANCES, *VOLUMES):
-            if one.plan in plans:
-                assert f" {one.name} " in points
-                assert f" {one.name} " in coverage.split("What no plan protects")[0]
+        machines = {one.name: one.plan for one in (*INSTANCES, *VOLUMES)}
+        databases = {one.name: one.plan for one in (*DATABASES, *TABLES) if one.name != STOPPED}
+        for name, plan in {**machines, **databases, **CLUSTERS}.items():
+            if plan in {"gold", "silver", "bronze"}:
+                assert f" {name} " in points
+                assert f" {name} " in coverage.split("What no plan protects")[0]
 
     def test_what_no_plan_protects_is_listed_with_its_reason(
         self, two_days: tuple[str, Path]
     ) -> None:
         unprotected = " ".join(two_days[0].split("What no plan protects")[1].split())
-        for reason in ("did you mean gold?", "never tagged", "unsupported kind", "opted out"):
+        for reason in ("did you mean gold?", "never tagged", "opted out", "protected elsewhere"):
             assert reason in unprotected
-        assert "protected elsewhere" in unprotected
+        assert "a read replica of harbour-bookings-production" in unprotected
+        assert "it is stopped: RDS takes no snapshot of it" in unprotected
 
     def test_the_timeline_tells_what_happened(self, two_days: tuple[str, Path]) -> None:
-        timeline = two_days[0].split("Recovery points, and why")[0]
-        for told in ("Monday 23 November", "The operator tags", "silver: 4 recovery points"):
+        timeline = " ".join(two_days[0].split("Recovery points, and why")[0].split())
+        for told in (
+            "Monday 23 November",
+            "The operator tags",
+            "silver: 3 instances, 1 volume, 1 database, 1 table",
+            "harbour-bookings-production: its backup window 02:00-02:30 UTC is open: postponed",
+            "harbour-carts: no point-in-time recovery",
+            "nothing else restores the RDS instance harbour-contracts",
+        ):
             assert told in timeline
 
     def test_a_file_gets_no_terminal_codes_and_no_long_lines(
@@ -74,7 +84,9 @@ class TestTwoDays:
     def test_it_answers_whether_one_can_recover(self, two_days: tuple[str, Path]) -> None:
         answer = two_days[0].split("Can we recover?")[1]
         assert "What is at risk?" in answer
-        assert "harbour-contracts (gold)" in answer
+        assert "harbour-contracts (volume, gold): no recovery point yet" in answer
+        assert "harbour-contracts (database, gold): nothing of it can be restored" in answer
+        assert "9 by AWS Backup, 3 by Data Lifecycle Manager" in answer
 
     def test_the_state_is_left_behind(self, two_days: tuple[str, Path]) -> None:
         text, folder = two_days
@@ -154,7 +166,38 @@ def test_nothing_to_restore_from_is_no_yes() -> None:
     said = {question: answer.plain for question, answer in answers(bad)}
     assert said["Can we recover?"].startswith("No: ")
     assert "From when?" not in said
-    assert "web-1 (gold): no recovery point yet; its key is disabled" in said["What is at risk?"]
+    at_risk = "web-1 (volume, gold): no recovery point yet; its key is disabled"
+    assert at_risk in said["What is at risk?"]
+
+
+def test_what_a_failing_key_locks_is_no_yes() -> None:
+    one = state("web-1", "")
+    locked = replace(one, protected=[replace(one.protected[0], failing_key="arn:aws:kms:…")])
+    assert {question: answer.plain for question, answer in answers(locked)}[
+        "Can we recover?"
+    ].startswith("No: ")
+    assert "✘ its key fails" in shown_by(sections(locked)[1][1])
+
+
+def test_a_span_is_newer_and_older_than_the_recovery_points() -> None:
+    reach = Span(AT - timedelta(days=7), AT - timedelta(minutes=5))
+    one = state("web-1", "")
+    spanned = replace(one, protected=[replace(one.protected[0], span=reach)])
+    assert spanned.protected[0].newest == reach.latest
+    assert spanned.protected[0].oldest == reach.earliest
+    shown = shown_by(sections(spanned)[1][1])
+    assert "17 Nov 00:00" in shown
+    assert "5 min" in shown
+    assert "✔ to any moment" in shown
+
+
+def test_what_is_restored_less_well_than_its_plan_asks_is_said() -> None:
+    one = state("web-1", "")
+    weaker = Finding(ARN, "web-1", Gap.CRASH_CONSISTENT, "the pre script failed", "gold")
+    weak = replace(one, protected=[replace(one.protected[0], weaker=weaker)])
+    said = {question: answer.plain for question, answer in answers(weak)}
+    assert said["Can we recover?"].startswith("Yes: all 1")
+    assert "web-1 (volume, gold): crash-consistent only" in said["What is at risk?"]
 
 
 def test_control_characters_are_replaced() -> None:
@@ -181,24 +224,73 @@ def test_resources_are_called_by_name(written: str) -> None:
     assert named(f"{written}: gone", {}) == "vol-0a: gone"
 
 
-def test_a_slow_night_is_told_when_it_ends() -> None:
+@pytest.mark.parametrize(
+    ("arn", "name"),
+    [
+        ("arn:aws:rds:us-east-1:123456789012:db:guests", "guests"),
+        ("arn:aws:dynamodb:us-east-1:123456789012:table/rates", "rates"),
+        ("arn:aws:kms:us-east-1:123456789012:key/4a84eb03", "harbour-data"),
+    ],
+)
+def test_databases_and_keys_are_called_by_name(arn: str, name: str) -> None:
+    assert named(f"{arn}: 2 of it", {"4a84eb03": "harbour-data"}) == f"{name}: 2 of it"
+
+
+NIGHT = "backup#gold#2026-11-23T22:00Z"
+
+
+def completed(shard: int, at: str, **changes: object) -> dict[str, object]:
     news = {
         "type": "RecoveryPointsCompleted",
-        "run": "backup#gold#2026-11-23T22:00Z#000",
-        "at": "2026-11-24T00:00:00Z",
+        "run": f"{NIGHT}#{shard:03d}",
+        "at": at,
         "plan": "gold",
         "completed": 1,
         "failed": 0,
         "reasons": [],
     }
-    line = tell(news)
-    assert line is not None
+    return news | changes
+
+
+def test_the_shards_of_a_night_are_one_line_told_when_a_slow_one_ends() -> None:
+    broken = {"completed": 0, "failed": 1, "reasons": ["guests: its key is disabled (aws kms e"]}
+    news = [
+        completed(0, "2026-11-23T22:30:00Z"),
+        completed(1, "2026-11-24T00:00:00Z", **broken),
+        completed(2, "2026-11-23T22:20:00Z", crash_consistent="web-1: crash-consistent only: no"),
+    ]
+    taken = {NIGHT: {Kind.TABLE: 2, Kind.VOLUME: 1}}
+
+    [line] = tell(Evidence(news), taken)
+
     assert line.at == AT
-    assert line.says == "gold: 1 recovery point, complete 2 h after the night began"
+    after = "complete 2 h after the night began"
+    assert (line.mark, line.says) == ("trouble", f"gold: 1 volume, 2 tables; 1 failed, {after}")
+    assert line.below == ["guests: its key is disabled", "web-1: crash-consistent only: no"]
+
+
+def test_what_was_postponed_and_what_was_reported_is_told_below_its_night() -> None:
+    waits = "take: waits for 1 that cannot be backed up yet: guests: its backup window 02:00-02:30"
+    reported = {
+        "type": "BackupsReported",
+        "run": NIGHT,
+        "findings": ["a: never tagged: b", "carts: no point-in-time recovery: switch it on"],
+    }
+    evidence = Evidence(
+        [completed(1, "2026-11-23T22:30:00Z"), reported],
+        [Stand(AT, f"{NIGHT}#001", f"{waits} UTC is open, until Mon 02:30 UTC")],
+    )
+
+    [line] = tell(evidence, {})
+
+    assert line.below == [
+        "guests: its backup window 02:00-02:30 UTC is open: postponed, and taken after it",
+        "carts: no point-in-time recovery: switch it on",
+    ]
 
 
 def test_news_of_others_is_no_line_of_backups() -> None:
-    assert tell({"type": "RunDue", "run": "drill#x"}) is None
+    assert list(tell(Evidence([{"type": "RunDue", "run": "drill#x"}]), {})) == []
 
 
 def test_nights_that_went_the_same_way_share_a_line() -> None:

@@ -312,6 +312,8 @@ def test_enabling_again_begins_anew_and_a_period_shortens(box: Box, aws: Any) ->
     recover(aws, RecoveryPeriodInDays=3)
     now = TWO_O_CLOCK + timedelta(days=10)
     assert span(aws)["EarliestRestorableDateTime"] == now - timedelta(days=3)
+    recover(aws)
+    assert span(aws)["RecoveryPeriodInDays"] == 35
     recover(aws, enabled=False)
     recover(aws)
     assert span(aws)["EarliestRestorableDateTime"] == now

@@ -20,7 +20,7 @@ from local.iam import (
     policy_statements,
     role_statements,
 )
-from local.iam_actions import OPERATIONS, Account, CannotJudge, Request
+from local.iam_actions import ANY_RESOURCE, OPERATIONS, Account, CannotJudge, Request
 from local.iam_template import (
     Resolver,
     customer_keys,
@@ -787,11 +787,18 @@ TAGS = {
     "arn:aws:ec2:eu-west-1::snapshot/snap-gone": {},
 }
 VOLUMES = {"i-1": ["vol-1", "vol-2"]}
+KEYS = {"arn:aws:rds:eu-west-1:111122223333:db:orders": ""}
 
 
 @pytest.fixture
 def guard() -> Guard:
-    return Guard.of_stack(resolver(), tags_of=TAGS.get, volumes_of=VOLUMES.get)
+    return Guard.of_stack(
+        resolver(),
+        tags_of=TAGS.get,
+        volumes_of=VOLUMES.get,
+        key_of=KEYS.get,
+        has_object=lambda _: True,
+    )
 
 
 def snapshot_tags(**values: str) -> list[dict[str, Any]]:
@@ -1006,6 +1013,13 @@ def test_a_head_request_is_refused_without_a_reason(guard: Guard) -> None:
         ("sqs", "SendMessage", {"QueueUrl": "https://sqs/111122223333/q"}, "KmsAccessDenied"),
         ("dynamodb", "GetItem", {"TableName": "arn:t", "Key": key("RUN#1")}, DENIED),
         ("s3", "PutObject", {"Bucket": "b", "Key": "k"}, "AccessDenied"),
+        (
+            "rds",
+            "CreateDBSnapshot",
+            {"DBInstanceIdentifier": "orders", "DBSnapshotIdentifier": "wk-1"},
+            "KMSKeyNotAccessibleFault",
+        ),
+        ("dynamodb", "CreateBackup", {"TableName": "arn:t", "BackupName": "b"}, DENIED),
     ],
 )
 def test_a_key_that_the_role_may_not_use_keeps_the_call_from_its_resource(
@@ -1020,6 +1034,7 @@ def test_a_key_that_the_role_may_not_use_keeps_the_call_from_its_resource(
     template = with_role(Policies=[everything_but_keys])
     del template["Resources"]["AttachedPolicy"]
     encrypted = ["arn:t", "arn:aws:sqs:eu-west-1:111122223333:q", "arn:aws:s3:::b"]
+    encrypted += ["arn:aws:rds:eu-west-1:111122223333:db:orders"]
     account = Account(
         "111122223333",
         "eu-west-1",
@@ -1028,7 +1043,7 @@ def test_a_key_that_the_role_may_not_use_keeps_the_call_from_its_resource(
     )
     guard = Guard(template, resolver(template), account)
     with pytest.raises(
-        ClientError, match=r"not authorized to perform: kms:(GenerateDataKey|Decrypt)"
+        ClientError, match=r"not authorized to perform: kms:(GenerateDataKey|Decrypt|DescribeKey)"
     ) as refused:
         guard.check("Function", service, operation, params)
     assert refused.value.response["Error"]["Code"] == code
@@ -1065,10 +1080,207 @@ def test_the_guard_remembers_what_each_function_used(guard: Guard) -> None:
     }
 
 
+RDS = "arn:aws:rds:eu-west-1:111122223333"
+BACKUPS = "arn:aws:dynamodb:eu-west-1:111122223333:table"
+GUESTS_KEY = "arn:aws:kms:eu-west-1:111122223333:key/guests"
+SCRIPTS = "arn:aws:ssm:eu-west-1:111122223333:document/scripts"
+TAGGED_OURS = {"StringEquals": {"aws:ResourceTag/stack": "wk"}}
+ASKED_FOR_OURS = {"StringEquals": {"aws:RequestTag/stack": "wk"}}
+IN_TAGGED_FLEET = {"StringEquals": {"ssm:resourceTag/stack": "wk"}}
+FOR_THE_SERVICE = {
+    "Bool": {"kms:GrantIsForAWSResource": "true"},
+    "StringEquals": {"kms:ViaService": "rds.eu-west-1.amazonaws.com"},
+}
+FOR_OURSELVES = {"Bool": {"kms:GrantIsForAWSResource": "false"}}
+BACKUP_TAGS = {
+    f"{RDS}:snapshot:ours": {"stack": "wk"},
+    f"{RDS}:snapshot:theirs": {"stack": "other"},
+    f"{RDS}:snapshot:gone": {},
+    f"{RDS}:db:orders": {"stack": "other"},
+    "arn:aws:ec2:eu-west-1:111122223333:instance/i-ours": {"stack": "wk"},
+    "arn:aws:ec2:eu-west-1:111122223333:instance/i-theirs": {},
+    SCRIPTS: {},
+}
+BACKUP_KEYS = {
+    f"{RDS}:db:orders": "",
+    f"{RDS}:db:guests": GUESTS_KEY,
+    f"{BACKUPS}/rates": GUESTS_KEY,
+}
+
+
+def may(actions: str | list[str], resource: str, **condition: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resource} | (
+        {"Condition": condition} if condition else {}
+    )
+
+
+DELETES_OURS = [may("rds:DeleteDBSnapshot", f"{RDS}:snapshot:*", **TAGGED_OURS)]
+CREATES = [
+    may("rds:CreateDBSnapshot", f"{RDS}:db:*"),
+    may(
+        ["rds:CreateDBSnapshot", "rds:AddTagsToResource"], f"{RDS}:snapshot:wk-*", **ASKED_FOR_OURS
+    ),
+]
+USES_KEYS = [
+    may("kms:DescribeKey", GUESTS_KEY),
+    may("kms:CreateGrant", GUESTS_KEY, **FOR_THE_SERVICE),
+]
+SENDS = [
+    may("ssm:SendCommand", SCRIPTS),
+    may(
+        "ssm:SendCommand",
+        "arn:aws:ec2:eu-west-1:111122223333:instance/*",
+        **IN_TAGGED_FLEET,
+    ),
+]
+WRITES_ONCE = [may("s3:PutObject", "arn:aws:s3:::b/*", Null={"s3:if-none-match": "false"})]
+READS = [may("s3:GetObject", "arn:aws:s3:::b/*")]
+
+
+def new_snapshot(database: str, name: str, stack: str) -> dict[str, Any]:
+    tags = [{"Key": "stack", "Value": stack}]
+    return {"DBInstanceIdentifier": database, "DBSnapshotIdentifier": name, "Tags": tags}
+
+
+@pytest.mark.parametrize(
+    ("statements", "call", "params", "refused"),
+    [
+        (DELETES_OURS, "rds DeleteDBSnapshot", {"DBSnapshotIdentifier": "ours"}, ""),
+        *(
+            (
+                DELETES_OURS,
+                "rds DeleteDBSnapshot",
+                {"DBSnapshotIdentifier": name},
+                "rds:DeleteDBSnapshot",
+            )
+            for name in ("theirs", "gone")
+        ),
+        (CREATES, "rds CreateDBSnapshot", new_snapshot("orders", "wk-1", "wk"), ""),
+        (
+            CREATES,
+            "rds CreateDBSnapshot",
+            new_snapshot("orders", "nightly", "wk"),
+            "rds:CreateDBSnapshot",
+        ),
+        (
+            CREATES,
+            "rds CreateDBSnapshot",
+            new_snapshot("orders", "wk-1", "other"),
+            "rds:CreateDBSnapshot",
+        ),
+        # A snapshot that is yet to be has no tags: this is a right to tag existing ones of ours.
+        (
+            [
+                may("rds:CreateDBSnapshot", "*"),
+                may("rds:AddTagsToResource", "*", **TAGGED_OURS),
+            ],
+            "rds CreateDBSnapshot",
+            new_snapshot("orders", "ours", "wk"),
+            "rds:AddTagsToResource",
+        ),
+        (
+            CREATES,
+            "rds CreateDBSnapshot",
+            new_snapshot("guests", "wk-1", "wk"),
+            "kms:DescribeKey",
+        ),
+        ([*CREATES, *USES_KEYS], "rds CreateDBSnapshot", new_snapshot("guests", "wk-1", "wk"), ""),
+        (
+            [*CREATES, USES_KEYS[0], may("kms:CreateGrant", "*", **FOR_OURSELVES)],
+            "rds CreateDBSnapshot",
+            new_snapshot("guests", "wk-1", "wk"),
+            "kms:CreateGrant",
+        ),
+        ([may("rds:DescribeDBInstances", "*")], "rds DescribeDBInstances", {}, ""),
+        ([may("rds:DescribeDBInstances", f"{RDS}:db:*")], "rds DescribeDBInstances", {}, ""),
+        (
+            [may("rds:DescribeDBInstances", f"{RDS}:db:orders")],
+            "rds DescribeDBInstances",
+            {},
+            "rds:DescribeDBInstances",
+        ),
+        (
+            [may("rds:DescribeDBSnapshots", f"{RDS}:snapshot:*")],
+            "rds DescribeDBSnapshots",
+            {},
+            "rds:DescribeDBSnapshots",
+        ),
+        (
+            [may("dynamodb:CreateBackup", f"{BACKUPS}/*")],
+            "dynamodb CreateBackup",
+            {"TableName": "rates", "BackupName": "b"},
+            "kms:Decrypt",
+        ),
+        (
+            [may("dynamodb:DeleteBackup", f"{BACKUPS}/*/backup/*")],
+            "dynamodb DeleteBackup",
+            {"BackupArn": f"{BACKUPS}/rates/backup/1"},
+            "",
+        ),
+        (
+            [may("dynamodb:DeleteBackup", f"{BACKUPS}/rates")],
+            "dynamodb DeleteBackup",
+            {"BackupArn": f"{BACKUPS}/rates/backup/1"},
+            "dynamodb:DeleteBackup",
+        ),
+        (
+            [may("dynamodb:ListBackups", f"{BACKUPS}/*")],
+            "dynamodb ListBackups",
+            {"TableName": "rates"},
+            "dynamodb:ListBackups",
+        ),
+        (
+            SENDS,
+            "ssm SendCommand",
+            {"DocumentName": "scripts", "InstanceIds": ["i-ours"]},
+            "",
+        ),
+        (
+            SENDS,
+            "ssm SendCommand",
+            {"DocumentName": "scripts", "InstanceIds": ["i-ours", "i-theirs"]},
+            "ssm:SendCommand",
+        ),
+        (
+            SENDS,
+            "ssm SendCommand",
+            {"DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-ours"]},
+            "ssm:SendCommand",
+        ),
+        (WRITES_ONCE, "s3 PutObject", {"Bucket": "b", "Key": "k", "IfNoneMatch": "*"}, ""),
+        (WRITES_ONCE, "s3 PutObject", {"Bucket": "b", "Key": "k"}, "s3:PutObject"),
+        (READS, "s3 GetObject", {"Bucket": "b", "Key": "there"}, ""),
+        (READS, "s3 GetObject", {"Bucket": "b", "Key": "missing"}, "s3:ListBucket"),
+    ],
+)
+def test_rights_to_backups(
+    statements: list[dict[str, Any]], call: str, params: dict[str, Any], refused: str
+) -> None:
+    document = {"Version": "2012-10-17", "Statement": statements}
+    template = with_role(Policies=[{"PolicyName": "p", "PolicyDocument": document}])
+    del template["Resources"]["AttachedPolicy"]
+    account = Account(
+        "111122223333",
+        "eu-west-1",
+        tags_of=BACKUP_TAGS.get,
+        key_of=BACKUP_KEYS.get,
+        has_object={"arn:aws:s3:::b/there": True, "arn:aws:s3:::b/missing": False}.get,
+    )
+    guard = Guard(template, resolver(template), account)
+    service, operation = call.split()
+    if not refused:
+        guard.check("Function", service, operation, params)
+        assert guard.refusals == []
+        return
+    with pytest.raises(ClientError, match=f"not authorized to perform: {refused} "):
+        guard.check("Function", service, operation, params)
+
+
 def test_every_service_has_its_way_to_say_no() -> None:
     nothing_allowed = with_role()
     del nothing_allowed["Resources"]["AttachedPolicy"]
-    guard = Guard(nothing_allowed, resolver(nothing_allowed), Account("111122223333", "eu-west-1"))
+    account = Account("111122223333", "eu-west-1", has_object=lambda _: True)
+    guard = Guard(nothing_allowed, resolver(nothing_allowed), account)
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "cloudwatch": ("ListMetrics", {}),
         "dynamodb": ("Scan", {"TableName": "state"}),
@@ -1081,8 +1293,11 @@ def test_every_service_has_its_way_to_say_no() -> None:
         "sns": ("Publish", {"TopicArn": "arn:t"}),
         "sqs": ("GetQueueUrl", {"QueueName": "q"}),
         "ssm": ("DescribeParameters", {}),
+        "application-autoscaling": ("DescribeScalableTargets", {"ServiceNamespace": "dynamodb"}),
+        "backup": ("ListBackupVaults", {}),
+        "rds": ("DescribeDBInstances", {}),
     }
-    assert calls.keys() == {service for service, _ in OPERATIONS} - {"sts"}
+    assert calls.keys() == {service for service, _ in OPERATIONS} - {"sts"} | ANY_RESOURCE.keys()
     for service, (operation, params) in calls.items():
         with pytest.raises(ClientError, match="is not authorized to perform"):
             guard.check("Function", service, operation, params)

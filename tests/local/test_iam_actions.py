@@ -29,6 +29,29 @@ ANY_SNAPSHOT = "arn:aws:ec2:eu-west-1::snapshot/*"
 PARAMETER = "arn:aws:ssm:eu-west-1:111122223333:parameter"
 LOG_GROUP = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/f"
 
+DATABASE = "arn:aws:rds:eu-west-1:111122223333:db"
+CLUSTER = "arn:aws:rds:eu-west-1:111122223333:cluster"
+DATABASE_SNAPSHOT = "arn:aws:rds:eu-west-1:111122223333:snapshot"
+CLUSTER_SNAPSHOT = "arn:aws:rds:eu-west-1:111122223333:cluster-snapshot"
+RATES = "arn:aws:dynamodb:eu-west-1:111122223333:table/rates"
+BACKUP = f"{RATES}/backup/01764000000000-aaaa1111"
+VAULT_POINT = "arn:aws:backup:eu-west-1:111122223333:recovery-point:1EB3B5E7"
+
+# What is encrypted with which customer-managed key, and what is not; nothing else is known.
+KEYS = {
+    f"{DATABASE}:orders": "",
+    f"{DATABASE}:guests": KEY,
+    f"{CLUSTER}:ledger": KEY,
+    f"{CLUSTER}:reports": "",
+    RATES: KEY,
+    TABLE: "",
+}
+OBJECTS_THERE = {
+    "arn:aws:s3:::b/k": True,
+    "arn:aws:s3:::secrets/k": True,
+    "arn:aws:s3:::b/no": False,
+}
+
 VOLUMES = {"i-1": ["vol-1", "vol-2"], "i-gone": []}
 
 ACCOUNT = Account(
@@ -47,6 +70,8 @@ ACCOUNT = Account(
         "arn:aws:s3:::secrets": KEY,
         f"{PARAMETER}/secret": KEY,
     },
+    key_of=KEYS.get,
+    has_object=OBJECTS_THERE.get,
 )
 
 # Every request has these; the tables below name only what a call adds.
@@ -71,6 +96,10 @@ def tags(kind: str = "snapshot", **values: str) -> list[dict[str, Any]]:
 
 def via(service: str) -> dict[str, tuple[str, ...]]:
     return {"kms:viaservice": (f"{service}.eu-west-1.amazonaws.com",)}
+
+
+def granting(service: str) -> dict[str, tuple[str, ...]]:
+    return via(service) | {"kms:grantisforawsresource": ("true",)}
 
 
 def key(value: str) -> dict[str, dict[str, str]]:
@@ -297,6 +326,294 @@ DYNAMODB = [
     ),
 ]
 
+TABLES = [
+    *(
+        Call("dynamodb", operation, {"TableName": table}, [(f"dynamodb:{operation}", TABLE, {})])
+        for operation in (
+            "DescribeTable",
+            "DescribeTimeToLive",
+            "DescribeContinuousBackups",
+            "UpdateContinuousBackups",
+            "DescribeContributorInsights",
+            "DescribeKinesisStreamingDestination",
+        )
+        for table in ("state", TABLE)
+    ),
+    Call(
+        "dynamodb",
+        "DescribeContributorInsights",
+        {"TableName": "state", "IndexName": "due"},
+        [("dynamodb:DescribeContributorInsights", f"{TABLE}/index/due", {})],
+    ),
+    *(
+        Call("dynamodb", operation, {"ResourceArn": TABLE}, [(f"dynamodb:{operation}", TABLE, {})])
+        for operation in ("GetResourcePolicy", "ListTagsOfResource")
+    ),
+    Call(
+        "dynamodb",
+        "CreateBackup",
+        {"TableName": "state", "BackupName": "wk.1"},
+        [("dynamodb:CreateBackup", TABLE, {})],
+    ),
+    Call(
+        "dynamodb",
+        "CreateBackup",
+        {"TableName": "secrets", "BackupName": "wk.1"},
+        [
+            ("dynamodb:CreateBackup", SECRET_TABLE, {}),
+            ("kms:Decrypt", KEY, via("dynamodb")),
+            ("kms:GenerateDataKey", KEY, via("dynamodb")),
+        ],
+    ),
+    Call(
+        "dynamodb",
+        "CreateBackup",
+        {"TableName": RATES, "BackupName": "wk.1"},
+        [
+            ("dynamodb:CreateBackup", RATES, {}),
+            ("kms:Decrypt", KEY, via("dynamodb")),
+            ("kms:GenerateDataKey", KEY, via("dynamodb")),
+        ],
+    ),
+    *(
+        Call("dynamodb", operation, {"BackupArn": BACKUP}, [(f"dynamodb:{operation}", BACKUP, {})])
+        for operation in ("DeleteBackup", "DescribeBackup")
+    ),
+    Call("dynamodb", "ListBackups", {"TableName": "rates"}, [("dynamodb:ListBackups", "*", {})]),
+    Call("dynamodb", "ListTables", {}, [("dynamodb:ListTables", "*", {})]),
+    *(
+        Call(
+            "application-autoscaling",
+            operation,
+            {"ServiceNamespace": "dynamodb"},
+            [(f"application-autoscaling:{operation}", "*", {})],
+        )
+        for operation in (
+            "DescribeScalableTargets",
+            "DescribeScalingPolicies",
+            "DescribeScheduledActions",
+        )
+    ),
+]
+
+NEW_TAGS: dict[str, tuple[str, ...]] = {
+    "aws:requesttag/watchkeeper:run": ("r1",),
+    "aws:tagkeys": ("watchkeeper:run",),
+}
+WITH_TAGS = {"Tags": [{"Key": "watchkeeper:run", "Value": "r1"}]}
+
+DATABASES = [
+    Call("rds", "DescribeDBInstances", {}, [("rds:DescribeDBInstances", f"{DATABASE}:*", {})]),
+    *(
+        Call(
+            "rds",
+            "DescribeDBInstances",
+            {"DBInstanceIdentifier": identifier},
+            [("rds:DescribeDBInstances", f"{DATABASE}:orders", {})],
+        )
+        for identifier in ("orders", f"{DATABASE}:orders")
+    ),
+    Call("rds", "DescribeDBClusters", {}, [("rds:DescribeDBClusters", f"{CLUSTER}:*", {})]),
+    Call(
+        "rds",
+        "DescribeDBSnapshots",
+        {"SnapshotType": "manual"},
+        [
+            ("rds:DescribeDBSnapshots", f"{DATABASE}:*", {}),
+            ("rds:DescribeDBSnapshots", f"{DATABASE_SNAPSHOT}:*", {}),
+        ],
+    ),
+    Call(
+        "rds",
+        "DescribeDBSnapshots",
+        {"DBInstanceIdentifier": "orders", "DBSnapshotIdentifier": "wk-1"},
+        [
+            ("rds:DescribeDBSnapshots", f"{DATABASE}:orders", {}),
+            ("rds:DescribeDBSnapshots", f"{DATABASE_SNAPSHOT}:wk-1", {}),
+        ],
+    ),
+    Call(
+        "rds",
+        "DescribeDBClusterSnapshots",
+        {"DBClusterSnapshotIdentifier": "wk-1"},
+        [
+            ("rds:DescribeDBClusterSnapshots", f"{CLUSTER}:*", {}),
+            ("rds:DescribeDBClusterSnapshots", f"{CLUSTER_SNAPSHOT}:wk-1", {}),
+        ],
+    ),
+    Call(
+        "rds",
+        "DescribeDBInstanceAutomatedBackups",
+        {},
+        [
+            ("rds:DescribeDBInstanceAutomatedBackups", f"{DATABASE}:*", {}),
+            (
+                "rds:DescribeDBInstanceAutomatedBackups",
+                "arn:aws:rds:eu-west-1:111122223333:auto-backup:*",
+                {},
+            ),
+        ],
+    ),
+    Call("rds", "DescribeAccountAttributes", {}, [("rds:DescribeAccountAttributes", "*", {})]),
+    *(
+        Call(
+            "rds",
+            operation,
+            {"DBSnapshotIdentifier": "wk-1"},
+            [(f"rds:{operation}", f"{DATABASE_SNAPSHOT}:wk-1", {})],
+        )
+        for operation in ("DeleteDBSnapshot", "DescribeDBSnapshotAttributes")
+    ),
+    *(
+        Call(
+            "rds",
+            operation,
+            {"DBClusterSnapshotIdentifier": "wk-1"},
+            [(f"rds:{operation}", f"{CLUSTER_SNAPSHOT}:wk-1", {})],
+        )
+        for operation in ("DeleteDBClusterSnapshot", "DescribeDBClusterSnapshotAttributes")
+    ),
+    Call(
+        "rds",
+        "CreateDBSnapshot",
+        {"DBInstanceIdentifier": "orders", "DBSnapshotIdentifier": "wk-1"},
+        [
+            ("rds:CreateDBSnapshot", f"{DATABASE}:orders", {}),
+            ("rds:CreateDBSnapshot", f"{DATABASE_SNAPSHOT}:wk-1", {}),
+        ],
+    ),
+    Call(
+        "rds",
+        "CreateDBSnapshot",
+        {"DBInstanceIdentifier": "guests", "DBSnapshotIdentifier": "wk-1"} | WITH_TAGS,
+        [
+            ("rds:CreateDBSnapshot", f"{DATABASE}:guests", NEW_TAGS),
+            ("rds:CreateDBSnapshot", f"{DATABASE_SNAPSHOT}:wk-1", NEW_TAGS),
+            ("rds:AddTagsToResource", f"{DATABASE_SNAPSHOT}:wk-1", NEW_TAGS),
+            ("kms:DescribeKey", KEY, via("rds")),
+            ("kms:CreateGrant", KEY, granting("rds")),
+        ],
+    ),
+    Call(
+        "rds",
+        "CreateDBClusterSnapshot",
+        {"DBClusterIdentifier": "ledger", "DBClusterSnapshotIdentifier": "wk-1"} | WITH_TAGS,
+        [
+            ("rds:CreateDBClusterSnapshot", f"{CLUSTER}:ledger", NEW_TAGS),
+            ("rds:CreateDBClusterSnapshot", f"{CLUSTER_SNAPSHOT}:wk-1", NEW_TAGS),
+            ("rds:AddTagsToResource", f"{CLUSTER_SNAPSHOT}:wk-1", NEW_TAGS),
+            ("kms:DescribeKey", KEY, via("rds")),
+            ("kms:CreateGrant", KEY, granting("rds")),
+        ],
+    ),
+    Call(
+        "rds",
+        "AddTagsToResource",
+        {"ResourceName": f"{DATABASE_SNAPSHOT}:wk-1"} | WITH_TAGS,
+        [("rds:AddTagsToResource", f"{DATABASE_SNAPSHOT}:wk-1", NEW_TAGS)],
+    ),
+    Call(
+        "rds",
+        "RemoveTagsFromResource",
+        {"ResourceName": f"{DATABASE_SNAPSHOT}:wk-1", "TagKeys": ["run"]},
+        [
+            (
+                "rds:RemoveTagsFromResource",
+                f"{DATABASE_SNAPSHOT}:wk-1",
+                {"aws:tagkeys": ("run",)},
+            )
+        ],
+    ),
+    Call(
+        "rds",
+        "ListTagsForResource",
+        {"ResourceName": f"{CLUSTER}:ledger"},
+        [("rds:ListTagsForResource", f"{CLUSTER}:ledger", {})],
+    ),
+    *(
+        Call(
+            "rds",
+            operation,
+            {"DBInstanceIdentifier": "orders"},
+            [(f"rds:{operation}", f"{DATABASE}:orders", {})],
+        )
+        for operation in ("ModifyDBInstance", "StartDBInstance", "StopDBInstance")
+    ),
+    Call(
+        "rds",
+        "StopDBInstance",
+        {"DBInstanceIdentifier": "orders", "DBSnapshotIdentifier": "last"},
+        [
+            ("rds:StopDBInstance", f"{DATABASE}:orders", {}),
+            ("rds:StopDBInstance", f"{DATABASE_SNAPSHOT}:last", {}),
+        ],
+    ),
+    Call("backup", "ListBackupVaults", {}, [("backup:ListBackupVaults", "*", {})]),
+    Call(
+        "backup",
+        "ListRecoveryPointsByBackupVault",
+        {"BackupVaultName": "Default"},
+        [
+            (
+                "backup:ListRecoveryPointsByBackupVault",
+                "arn:aws:backup:eu-west-1:111122223333:backup-vault:Default",
+                {},
+            )
+        ],
+    ),
+    Call(
+        "backup",
+        "DescribeRecoveryPoint",
+        {"BackupVaultName": "Default", "RecoveryPointArn": VAULT_POINT},
+        [("backup:DescribeRecoveryPoint", VAULT_POINT, {})],
+    ),
+]
+
+NODE = "arn:aws:ec2:eu-west-1:111122223333:instance/i-1"
+
+COMMANDS = [
+    Call(
+        "ssm",
+        "SendCommand",
+        {"DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-1"]},
+        [
+            ("ssm:SendCommand", "arn:aws:ssm:eu-west-1::document/AWS-RunShellScript", {}),
+            ("ssm:SendCommand", NODE, {}),
+        ],
+    ),
+    Call(
+        "ssm",
+        "SendCommand",
+        {
+            "DocumentName": "freeze",
+            "Targets": [{"Key": "InstanceIds", "Values": ["i-1", "mi-2"]}],
+            "OutputS3BucketName": "evidence",
+        },
+        [
+            ("ssm:SendCommand", "arn:aws:ssm:eu-west-1:111122223333:document/freeze", {}),
+            ("ssm:SendCommand", NODE, {}),
+            ("ssm:SendCommand", "arn:aws:ssm:eu-west-1:111122223333:managed-instance/mi-2", {}),
+            ("ssm:SendCommand", "arn:aws:s3:::evidence", {}),
+        ],
+    ),
+    Call(
+        "ssm",
+        "SendCommand",
+        {"DocumentName": "arn:aws:ssm:eu-west-1:4:document/shared", "InstanceIds": []},
+        [("ssm:SendCommand", "arn:aws:ssm:eu-west-1:4:document/shared", {})],
+    ),
+    *(
+        Call("ssm", operation, {}, [(f"ssm:{operation}", "*", {})])
+        for operation in (
+            "CancelCommand",
+            "DescribeInstanceInformation",
+            "GetCommandInvocation",
+            "ListCommandInvocations",
+            "ListCommands",
+        )
+    ),
+]
+
 MESSAGES = [
     Call("sns", "Publish", {"TopicArn": NEWS, "Message": "m"}, [("sns:Publish", NEWS, {})]),
     Call("sns", "Publish", {"TargetArn": NEWS, "Message": "m"}, [("sns:Publish", NEWS, {})]),
@@ -392,7 +709,25 @@ OBJECTS = [
         ],
     ),
     Call(
+        "s3",
+        "GetObject",
+        {"Bucket": "b", "Key": "no"},
+        [("s3:GetObject", "arn:aws:s3:::b/no", {}), ("s3:ListBucket", "arn:aws:s3:::b", {})],
+    ),
+    Call(
         "s3", "HeadObject", {"Bucket": "b", "Key": "k"}, [("s3:GetObject", "arn:aws:s3:::b/k", {})]
+    ),
+    Call(
+        "s3",
+        "PutObject",
+        {"Bucket": "b", "Key": "k", "IfNoneMatch": "*"},
+        [("s3:PutObject", "arn:aws:s3:::b/k", {"s3:if-none-match": ("*",)})],
+    ),
+    Call(
+        "s3",
+        "PutObject",
+        {"Bucket": "b", "Key": "k", "IfMatch": "0a1b"},
+        [("s3:PutObject", "arn:aws:s3:::b/k", {}), ("s3:GetObject", "arn:aws:s3:::b/k", {})],
     ),
     Call(
         "s3", "PutObject", {"Bucket": "b", "Key": "k"}, [("s3:PutObject", "arn:aws:s3:::b/k", {})]
@@ -478,14 +813,30 @@ OTHERS = [
     ),
     *(
         Call("kms", operation, {"KeyId": key_id}, [(f"kms:{operation}", KEY, {})])
-        for operation in ("DescribeKey", "Decrypt", "GenerateDataKey")
+        for operation in (
+            "DescribeKey",
+            "Decrypt",
+            "GenerateDataKey",
+            "DisableKey",
+            "ScheduleKeyDeletion",
+        )
         for key_id in ("1234", KEY)
     ),
     Call("resourcegroupstaggingapi", "GetResources", {}, [("tag:GetResources", "*", {})]),
     Call("sts", "GetCallerIdentity", {}, []),
 ]
 
-CALLS = [*EC2, *DYNAMODB, *MESSAGES, *PARAMETERS, *OBJECTS, *OTHERS]
+CALLS = [
+    *EC2,
+    *DYNAMODB,
+    *TABLES,
+    *DATABASES,
+    *COMMANDS,
+    *MESSAGES,
+    *PARAMETERS,
+    *OBJECTS,
+    *OTHERS,
+]
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.service}-{call.operation}")
@@ -497,6 +848,11 @@ def test_a_call_asks_for(call: Call) -> None:
         (action, resource, ALWAYS | (region if action.startswith("ec2:") else {}) | keys)
         for action, resource, keys in call.asks
     ]
+
+
+def test_the_retention_that_a_bucket_gives_by_default_needs_no_right() -> None:
+    (request,) = requests_of("s3", "PutObject", {"Bucket": "b", "Key": "k"}, ACCOUNT)
+    assert request.action == "s3:PutObject"
 
 
 def test_every_operation_of_the_tables_has_an_example() -> None:
@@ -540,6 +896,29 @@ def test_a_snapshot_that_is_created_has_no_tags_yet(operation: str) -> None:
     }
     requests = requests_of("ec2", operation, params, ACCOUNT)
     assert {request.resource for request in requests if request.creates} == {ANY_SNAPSHOT}
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "new"),
+    [
+        (
+            "CreateDBSnapshot",
+            {"DBInstanceIdentifier": "orders", "DBSnapshotIdentifier": "wk-1"} | WITH_TAGS,
+            f"{DATABASE_SNAPSHOT}:wk-1",
+        ),
+        (
+            "CreateDBClusterSnapshot",
+            {"DBClusterIdentifier": "reports", "DBClusterSnapshotIdentifier": "wk-1"} | WITH_TAGS,
+            f"{CLUSTER_SNAPSHOT}:wk-1",
+        ),
+    ],
+)
+def test_the_database_has_its_tags_and_its_new_snapshot_none_yet(
+    operation: str, params: Mapping[str, Any], new: str
+) -> None:
+    requests = requests_of("rds", operation, params, ACCOUNT)
+    assert [request.creates for request in requests] == [False, True, True]
+    assert {request.resource for request in requests if request.creates} == {new}
 
 
 @pytest.mark.parametrize(
@@ -614,6 +993,32 @@ NOT_A_STRING = object()
         ("ssm", "GetParametersByPath", {"Path": "/a", "WithDecryption": True}, "KMS keys"),
         ("ssm", "PutParameter", {"Name": "/a", "Type": "SecureString"}, "SecureString"),
         ("s3", "PutObject", {"Bucket": "b", "Key": "k", "SSEKMSKeyId": "1234"}, "KMS key"),
+        ("s3", "GetObject", {"Bucket": "b", "Key": "who knows"}, "whether there is .*b/who knows"),
+        (
+            "rds",
+            "CreateDBSnapshot",
+            {"DBInstanceIdentifier": "unheard", "DBSnapshotIdentifier": "wk-1"},
+            "which KMS key .*db:unheard",
+        ),
+        (
+            "dynamodb",
+            "CreateBackup",
+            {"TableName": "unheard", "BackupName": "b"},
+            "which KMS key .*table/unheard",
+        ),
+        (
+            "rds",
+            "ModifyDBInstance",
+            {"DBInstanceIdentifier": "orders", "OptionGroupName": "g"},
+            "what OptionGroupName would ask for",
+        ),
+        (
+            "ssm",
+            "SendCommand",
+            {"DocumentName": "d", "Targets": [{"Key": "tag:role", "Values": ["db"]}]},
+            "which nodes tag:role stands for",
+        ),
+        ("ssm", "SendCommand", {"DocumentName": "d", "ServiceRoleArn": "arn:r"}, "which role"),
         ("kms", "DescribeKey", {"KeyId": "alias/mine"}, "alias/mine stands for"),
     ],
 )

@@ -1,6 +1,6 @@
 """RDS and Aurora in the box, held against the AWS page that each test names."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -255,6 +255,44 @@ def test_tags_are_copied_only_where_none_are_given(box: Box, aws: Any) -> None:
     assert aws.list_tags_for_resource(ResourceName=arn)["TagList"] == listed({"point": "1"})
 
 
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"run": "backup#gold"},
+        {"note": "who? (me)"},
+        {"note": "x" * 257},
+        {"aws:mine": "1"},
+        {"rds:mine": "1"},
+        {f"tag-{number}": "1" for number in range(51)},
+    ],
+    ids=["hash", "brackets", "long", "aws", "rds", "many"],
+)
+def test_tags_that_rds_does_not_take(box: Box, aws: Any, tags: dict[str, str]) -> None:
+    """API_Tag: letters, digits, spaces and `_.:/=+-@`; USER_Tagging.html: at most 50."""
+    box.pace = INSTANT
+    arn = f"arn:aws:rds:{REGION}:{ACCOUNT}:db:orders"
+    instance(aws)
+    cluster(aws)
+    refused: list[Callable[[], object]] = [
+        lambda: snapshot(aws, "nightly", **tags),
+        lambda: cluster_snapshot(aws, "nightly", **tags),
+        lambda: instance(aws, "other", Tags=listed(tags)),
+        lambda: cluster(aws, "other", Tags=listed(tags)),
+        lambda: aws.add_tags_to_resource(ResourceName=arn, Tags=listed(tags)),
+    ]
+    for call in refused:
+        with pytest.raises(ClientError) as failure:
+            call()
+        assert code_of(failure) == "InvalidParameterValue"
+    assert names(aws, SnapshotType="manual") == []
+    fit = {"Größe 2": "a_b.c:d/e=f+g-h@i j", **{f"tag-{number}": "" for number in range(49)}}
+    aws.add_tags_to_resource(ResourceName=arn, Tags=listed(fit))
+    with pytest.raises(ClientError) as failure:
+        aws.add_tags_to_resource(ResourceName=arn, Tags=listed({"one-more": "1"}))
+    assert code_of(failure) == "InvalidParameterValue"
+    aws.add_tags_to_resource(ResourceName=arn, Tags=listed({"tag-7": "changed"}))
+
+
 # --- what cannot be backed up -----------------------------------------------------------------
 
 
@@ -427,7 +465,20 @@ def test_a_hundred_manual_snapshots_are_all(box: Box, aws: Any) -> None:
     assert code_of(failure) == "SnapshotQuotaExceeded"
     cluster_snapshot(aws, "of-cluster")
     aws.delete_db_snapshot(DBSnapshotIdentifier="by-hand-7")
+    box.rds.manual_snapshot_quota = 120
+    assert quotas(aws) == {
+        "DBInstances": (2, 40),
+        "DBClusters": (1, 40),
+        "ManualSnapshots": (99, 120),
+        "ManualClusterSnapshots": (1, 120),
+    }
     snapshot(aws, "now-it-fits")
+
+
+def quotas(aws: Any) -> dict[str, tuple[int, int]]:
+    """API_AccountQuota: used and most, by name."""
+    shown = aws.describe_account_attributes()["AccountQuotas"]
+    return {one["AccountQuotaName"]: (one["Used"], one["Max"]) for one in shown}
 
 
 @pytest.mark.parametrize("name", ["", "1st", "a--b", "ends-", "under_score", "a" * 256])
@@ -530,6 +581,11 @@ def test_the_restorable_span_ends_five_minutes_ago(box: Box, aws: Any) -> None:
         "LatestTime": TWO_O_CLOCK + timedelta(minutes=55),
     }
     assert (backup["Status"], backup["BackupRetentionPeriod"]) == ("active", 7)
+    for status, found in (("active", [backup]), ("retained", [])):
+        shown = aws.describe_db_instance_automated_backups(
+            Filters=[{"Name": "status", "Values": [status]}]
+        )
+        assert shown["DBInstanceAutomatedBackups"] == found
     assert backup["DBInstanceAutomatedBackupsArn"].startswith(
         f"arn:aws:rds:{REGION}:{ACCOUNT}:auto-backup:ab-"
     )

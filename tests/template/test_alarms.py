@@ -4,7 +4,10 @@ import re
 
 import pytest
 
-from tests.template.stack import Stack
+from tests.template.stack import ROOT, Stack
+from watchkeeper import naming
+
+LAYER = ROOT / "layers" / "watchkeeper" / "watchkeeper"
 
 
 def test_every_alarm_tells_people_when_it_begins_and_when_it_ends(stack: Stack) -> None:
@@ -31,26 +34,46 @@ def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(stack: Stack) -> 
 
 
 @pytest.mark.parametrize(
-    ("metric", "statistic", "seconds", "silence_breaches"),
+    ("name", "metric", "statistic", "seconds", "silence_breaches"),
     [
-        ("BackupsOverdue", "Maximum", 600, True),
-        ("RunsOverdue", "Maximum", 600, False),
-        ("RunsStuck", "Sum", 24 * 3600, False),
-        ("RecoveryPointsFailed", "Sum", 24 * 3600, False),
-        ("RemovalHalted", "Sum", 24 * 3600, False),
-        ("PolicyRefused", "Sum", 3600, False),
+        ("BackupsOverdueAlarm", "BackupsOverdue", "Maximum", 600, True),
+        ("RunsOverdueAlarm", "RunsOverdue", "Maximum", 600, False),
+        ("RunsStuckAlarm", "RunsStuck", "Sum", 24 * 3600, False),
+        ("RecoveryPointsFailedAlarm", "RecoveryPointsFailed", "Sum", 24 * 3600, False),
+        ("PostScriptFailedAlarm", "PostScriptsFailed", "Sum", 24 * 3600, False),
+        ("KeysFailingAlarm", "RecoveryPointsUnderFailingKeys", "Maximum", 12 * 3600, False),
+        ("RemovalHaltedAlarm", "RemovalHalted", "Sum", 24 * 3600, False),
+        ("PolicyRefusedAlarm", "PolicyRefused", "Sum", 3600, False),
     ],
 )
 def test_what_must_be_zero_is_watched_for_this_stack_alone(
-    stack: Stack, metric: str, statistic: str, seconds: int, *, silence_breaches: bool
+    stack: Stack, name: str, metric: str, statistic: str, seconds: int, *, silence_breaches: bool
 ) -> None:
-    (name,) = stack.alarms_on("Watchkeeper", metric, "service", "stack")
+    assert stack.alarms_on("Watchkeeper", metric, "service", "stack") == [name]
     alarm = stack.properties(name)
-    assert name == f"{metric}Alarm"
     assert alarm["Statistic"] == statistic
     assert alarm["Period"] * alarm["EvaluationPeriods"] == seconds
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
     assert (alarm["TreatMissingData"] == "breaching") is silence_breaches
+
+
+def test_room_for_database_snapshots_is_asked_for_before_it_is_needed(stack: Stack) -> None:
+    (name,) = stack.alarms_on("Watchkeeper", "DatabaseSnapshotQuotaUsed", "service", "stack")
+    alarm = stack.properties(name)
+    assert name == "DatabaseSnapshotsQuotaAlarm"
+    assert alarm["Statistic"] == "Maximum"
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 80)
+
+
+def test_keys_are_looked_at_in_each_period_of_their_alarm(stack: Stack) -> None:
+    assert stack.properties("KeysFailingAlarm")["Period"] == naming.KEYS_EVERY * 3600
+
+
+def test_every_metric_of_ours_that_an_alarm_watches_is_measured_somewhere(stack: Stack) -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in LAYER.rglob("*.py"))
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        if alarm["Namespace"] == "Watchkeeper":
+            assert f'"{alarm["MetricName"]}"' in code, name
 
 
 def test_ten_minutes_without_a_completed_sweep_breach(stack: Stack) -> None:
@@ -72,5 +95,13 @@ def test_alarms_that_take_silence_for_trouble_wait_for_the_first_sweep(stack: St
 
 def test_what_happens_once_keeps_its_alarm_for_a_day(stack: Stack) -> None:
     """One datapoint in the last 24 hours is enough; "OK" five minutes later would be a lie."""
-    for metric in ("RunsStuck", "RecoveryPointsFailed", "RemovalHalted"):
-        assert stack.properties(f"{metric}Alarm")["DatapointsToAlarm"] == 1
+    for name in (
+        "DatabaseSnapshotsQuotaAlarm",
+        "PostScriptFailedAlarm",
+        "RecoveryPointsFailedAlarm",
+        "RemovalHaltedAlarm",
+        "RunsStuckAlarm",
+    ):
+        alarm = stack.properties(name)
+        assert alarm["DatapointsToAlarm"] == 1, name
+        assert alarm["Period"] * alarm["EvaluationPeriods"] == 24 * 3600, name

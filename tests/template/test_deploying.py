@@ -5,6 +5,8 @@ import re
 import pytest
 
 from tests.template.stack import ROOT, Data, Stack
+from tests.template.test_runbooks import assert_understood, commands, operation_model
+from watchkeeper import naming
 
 PAGE = (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8")
 
@@ -46,10 +48,35 @@ def test_what_stays_after_removal_is_what_the_template_retains(
     assert words[logical_id] in (stays if is_kept else goes.partition("\n\n")[0])
 
 
-def test_links_into_the_other_page_lead_to_its_headings() -> None:
-    operating = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+def test_commands_are_such_as_the_aws_cli_takes() -> None:
+    for service, operation, options in commands(PAGE):
+        assert_understood(operation_model(service, operation), options)
+
+
+def test_recovery_points_of_every_kind_are_found_again_by_what_we_put_on_them() -> None:
+    section = PAGE.partition("\n## Remove it")[2]
+    found_by = {operation: options for _, operation, options in commands(section)}
+    assert f"Name=tag:{naming.TAG_STACK}," in found_by["describe-snapshots"]["--filters"][0]
+    for operation in ("describe-db-snapshots", "describe-db-cluster-snapshots"):
+        assert f"?Key=='{naming.TAG_STACK}' &&" in found_by[operation]["--query"][0]
+    (asked,) = found_by["list-backups"]["--query"]
+    assert f"starts_with(BackupName, '{naming.table_backups('watchkeeper')}')" in asked
+
+
+def test_everything_that_the_functions_may_do_is_told_for_each_of_them(stack: Stack) -> None:
+    told = {row[0].strip("`"): row[1:3] for row in table("What the functions may do")}
+    assert told.keys() == stack.functions.keys()
+    assert [name for name, (makes, _) in told.items() if makes != "nothing"] == ["TakeBackups"]
+    assert [name for name, (_, takes) in told.items() if takes != "nothing"] == ["ExpireBackups"]
+
+
+@pytest.mark.parametrize("page", ["operating", "policy"])
+def test_links_into_another_page_lead_to_its_headings(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     headings = {
         re.sub(r"[^a-z -]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^## (.+)$", operating, re.MULTILINE)
+        for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)
     }
-    assert set(re.findall(r"\(operating\.md#([\w-]+)\)", PAGE)) <= headings
+    linked = set(re.findall(rf"\({page}\.md#([\w-]+)\)", PAGE))
+    assert linked
+    assert linked <= headings

@@ -51,6 +51,7 @@ def test_every_function_is_told_where_its_things_are(usual: Stack, different: St
                 "NEWS_TOPIC_ARN": stack.ref("NewsTopic"),
                 "PAGES_TOPIC_ARN": stack.ref("PagesTopic"),
                 "POLICY_PREFIX": prefix,
+                "EVIDENCE_BUCKET": stack.ref("EvidenceBucket"),
                 "STACK_NAME": "stack",
                 "POWERTOOLS_SERVICE_NAME": "stack",
                 "POWERTOOLS_METRICS_NAMESPACE": "Watchkeeper",

@@ -4,34 +4,60 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from typing import Any
 
 import pytest
 
 from tests.template.stack import Data, Stack, allowed, as_list
 from watchkeeper import naming
+from watchkeeper.policy import DOCUMENT
 
 FUNCTIONS = ["TakeBackups", "ExpireBackups", "SweepRuns"]
 
 LISTS_ONLY = {
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScalingPolicies",
+    "application-autoscaling:DescribeScheduledActions",
+    "backup:ListBackupVaults",
+    "dynamodb:ListBackups",
+    "dynamodb:ListTables",
     "ec2:DescribeImages",
     "ec2:DescribeInstances",
     "ec2:DescribeLockedSnapshots",
     "ec2:DescribeSnapshotAttribute",
     "ec2:DescribeSnapshots",
     "ec2:DescribeVolumes",
+    "rds:DescribeAccountAttributes",
+    "rds:DescribeDBClusterSnapshots",
+    "rds:DescribeDBClusters",
+    "rds:DescribeDBInstanceAutomatedBackups",
+    "rds:DescribeDBInstances",
+    "rds:DescribeDBSnapshots",
+    "ssm:ListCommandInvocations",
+    "ssm:ListCommands",
     "tag:GetResources",
 }
-"""Actions that read lists, for which AWS takes no narrower resource than everything."""
+"""Actions that read lists, for which AWS takes no narrower resource than everything. RDS takes
+`db:*` for all instances and so on, which is as wide.
+"""
 
-MAKES_POINTS = {"ec2:CreateSnapshot", "ec2:CreateSnapshots", "ec2:CopySnapshot", "ec2:CreateImage"}
+MAKES_POINTS = {
+    "backup:StartBackupJob", "backup:StartCopyJob", "dynamodb:CreateBackup",
+    "dynamodb:ExportTableToPointInTime", "ec2:CopySnapshot", "ec2:CreateImage",
+    "ec2:CreateSnapshot", "ec2:CreateSnapshots", "rds:CopyDBClusterSnapshot", "rds:CopyDBSnapshot",
+    "rds:CreateDBClusterSnapshot", "rds:CreateDBSnapshot",
+}  # fmt: skip
 REMOVES_POINTS = {
-    "ec2:DeleteSnapshot",
-    "ec2:DeregisterImage",
-    "ec2:ModifySnapshotAttribute",
-    "ec2:ModifySnapshotTier",
-    "ec2:UnlockSnapshot",
-    "ec2:DeleteTags",
-}
+    "backup:DeleteRecoveryPoint", "backup:UpdateRecoveryPointLifecycle", "dynamodb:DeleteBackup",
+    "dynamodb:DeleteTable", "ec2:DeleteSnapshot", "ec2:DeleteTags", "ec2:DeregisterImage",
+    "ec2:ModifySnapshotAttribute", "ec2:ModifySnapshotTier", "ec2:UnlockSnapshot",
+    "kms:DisableKey", "kms:ScheduleKeyDeletion", "rds:DeleteDBCluster",
+    "rds:DeleteDBClusterAutomatedBackup", "rds:DeleteDBClusterSnapshot", "rds:DeleteDBInstance",
+    "rds:DeleteDBInstanceAutomatedBackup", "rds:DeleteDBSnapshot",
+    "rds:ModifyDBClusterSnapshotAttribute", "rds:ModifyDBInstance", "rds:ModifyDBSnapshot",
+    "rds:ModifyDBSnapshotAttribute", "rds:RemoveTagsFromResource",
+}  # fmt: skip
+"""What removes them, or takes from them what they are found or restored by."""
 WRITES_ITEMS = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 READS_ITEMS = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
 
@@ -119,45 +145,181 @@ def test_only_expire_backups_may_remove_recovery_points_and_it_can_make_none(sta
     assert {name for name in stack.functions if actions(stack, name) & MAKES_POINTS} == {
         "TakeBackups"
     }
-    assert actions(stack, "ExpireBackups") & REMOVES_POINTS == {"ec2:DeleteSnapshot"}
-
-
-def test_only_snapshots_that_name_this_stack_may_be_removed(stack: Stack) -> None:
-    (statement,) = (
-        statement
-        for statement, action in allowed(stack.statements("ExpireBackups"))
-        if action == "ec2:DeleteSnapshot"
-    )
-    assert statement["Resource"] == "arn:aws:ec2:us-east-1::snapshot/*"
-    assert statement["Condition"] == {
-        "StringEquals": {f"aws:ResourceTag/{naming.TAG_STACK}": "stack"}
+    assert actions(stack, "ExpireBackups") & REMOVES_POINTS == {
+        "dynamodb:DeleteBackup",
+        "ec2:DeleteSnapshot",
+        "rds:DeleteDBClusterSnapshot",
+        "rds:DeleteDBSnapshot",
     }
 
 
-@pytest.mark.parametrize("action", ["ec2:CreateSnapshot", "ec2:CreateSnapshots"])
-def test_a_snapshot_names_this_stack_from_its_first_moment(stack: Stack, action: str) -> None:
-    granted = {
-        resource: statement.get("Condition")
-        for statement, each in allowed(stack.statements("TakeBackups"))
-        if each == action
-        for resource in as_list(statement["Resource"])
-    }
-    assert granted == {
-        "arn:aws:ec2:us-east-1:123456789012:instance/*": None,
-        "arn:aws:ec2:us-east-1:123456789012:volume/*": None,
-        "arn:aws:ec2:us-east-1::snapshot/*": {
-            "StringEquals": {f"aws:RequestTag/{naming.TAG_STACK}": "stack"}
-        },
+EC2_SNAPSHOTS = "arn:aws:ec2:us-east-1::snapshot/*"
+RDS = "arn:aws:rds:us-east-1:123456789012"
+RDS_SNAPSHOTS = [
+    f"{RDS}:cluster-snapshot:{naming.DATABASE_SNAPSHOT}*",
+    f"{RDS}:snapshot:{naming.DATABASE_SNAPSHOT}*",
+]
+TABLES = "arn:aws:dynamodb:us-east-1:123456789012:table/*"
+INSTANCES = "arn:aws:ec2:us-east-1:123456789012:instance/*"
+VOLUMES = "arn:aws:ec2:us-east-1:123456789012:volume/*"
+ALREADY_OURS = {"StringEquals": {f"aws:ResourceTag/{naming.TAG_STACK}": "stack"}}
+NAMED_AS_OURS = {"StringEquals": {f"aws:RequestTag/{naming.TAG_STACK}": "stack"}}
+
+
+def granted(stack: Stack, function: str, wanted: str) -> dict[str, Any]:
+    """Per resource on which an action is allowed, on which condition; None for on none."""
+    found: dict[str, Any] = {}
+    for statement, action in allowed(stack.statements(function)):
+        if action == wanted:
+            for resource in as_list(statement["Resource"]):
+                assert resource not in found, f"{wanted} is granted twice on {resource}"
+                found[resource] = statement.get("Condition")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("action", "resources"),
+    [
+        ("ec2:DeleteSnapshot", [EC2_SNAPSHOTS]),
+        ("rds:DeleteDBClusterSnapshot", RDS_SNAPSHOTS),
+        ("rds:DeleteDBSnapshot", RDS_SNAPSHOTS),
+    ],
+)
+def test_only_snapshots_that_name_this_stack_may_be_removed(
+    stack: Stack, action: str, resources: list[str]
+) -> None:
+    assert granted(stack, "ExpireBackups", action) == dict.fromkeys(resources, ALREADY_OURS)
+
+
+def test_of_tables_only_backups_may_be_removed(stack: Stack) -> None:
+    """No policy can tell ours from others': they have neither tags nor names in their ARNs."""
+    assert granted(stack, "ExpireBackups", "dynamodb:DeleteBackup") == {f"{TABLES}/backup/*": None}
+
+
+@pytest.mark.parametrize(
+    ("action", "of", "made"),
+    [
+        ("ec2:CreateSnapshot", [INSTANCES, VOLUMES], [EC2_SNAPSHOTS]),
+        ("ec2:CreateSnapshots", [INSTANCES, VOLUMES], [EC2_SNAPSHOTS]),
+        ("rds:CreateDBClusterSnapshot", [f"{RDS}:cluster:*", f"{RDS}:db:*"], RDS_SNAPSHOTS),
+        ("rds:CreateDBSnapshot", [f"{RDS}:cluster:*", f"{RDS}:db:*"], RDS_SNAPSHOTS),
+    ],
+)
+def test_a_snapshot_names_this_stack_from_its_first_moment(
+    stack: Stack, action: str, of: list[str], made: list[str]
+) -> None:
+    assert granted(stack, "TakeBackups", action) == {
+        **dict.fromkeys(of, None),
+        **dict.fromkeys(made, NAMED_AS_OURS),
     }
 
 
 def test_nothing_can_be_tagged_later_into_what_expire_backups_may_remove(stack: Stack) -> None:
+    """RDS does not know why it is asked for tags. What TakeBackups could tag there has a name of
+    ours, and gets the tag that it should have had from its first moment.
+    """
+    while_creating = {"StringEquals": {"ec2:CreateAction": ["CreateSnapshot", "CreateSnapshots"]}}
     for function in stack.functions:
-        for statement, action in allowed(stack.statements(function)):
-            if action == "ec2:CreateTags":
-                created_by = statement["Condition"]["StringEquals"]["ec2:CreateAction"]
-                assert set(created_by) == {"CreateSnapshot", "CreateSnapshots"}
-                assert statement["Resource"] == "arn:aws:ec2:us-east-1::snapshot/*"
+        tags_ec2 = granted(stack, function, "ec2:CreateTags")
+        tags_rds = granted(stack, function, "rds:AddTagsToResource")
+        takes = function == "TakeBackups"
+        assert tags_ec2 == ({EC2_SNAPSHOTS: while_creating} if takes else {})
+        assert tags_rds == (dict.fromkeys(RDS_SNAPSHOTS, NAMED_AS_OURS) if takes else {})
+        assert not {
+            action for action in actions(stack, function) if re.search(":(Un)?[Tt]ag", action)
+        }
+
+
+# ── Keys, scripts, manifests ─────────────────────────────────────────────────────────────────────
+
+KEYS = "arn:aws:kms:us-east-1:*:key/*"
+
+
+def via(service: str) -> Data:
+    return {"StringEquals": {"kms:ViaService": f"{service}.us-east-1.amazonaws.com"}}
+
+
+@pytest.mark.parametrize(
+    ("action", "condition"),
+    [
+        ("kms:DescribeKey", None),
+        ("kms:CreateGrant", via("rds") | {"Bool": {"kms:GrantIsForAWSResource": "true"}}),
+        ("kms:Decrypt", via("dynamodb")),
+        ("kms:GenerateDataKey", via("dynamodb")),
+    ],
+)
+def test_the_operators_keys_are_looked_at_and_used_by_aws_alone(
+    stack: Stack, action: str, condition: Data | None
+) -> None:
+    """A role that could decrypt by itself could read what it backs up."""
+    topics = (
+        {stack.arn("TopicsKey"): None} if action in {"kms:Decrypt", "kms:GenerateDataKey"} else {}
+    )
+    assert granted(stack, "TakeBackups", action) == {KEYS: condition, **topics}
+    for function in ("ExpireBackups", "SweepRuns"):
+        assert granted(stack, function, action) == topics
+
+
+def test_no_other_right_to_any_key_is_granted(stack: Stack) -> None:
+    for function in stack.functions:
+        assert {action for action in actions(stack, function) if action.startswith("kms:")} <= {
+            "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey",
+        }  # fmt: skip
+
+
+def test_only_documents_of_the_operator_are_run_and_only_by_take_backups(stack: Stack) -> None:
+    """AWS-RunShellScript would be a root shell on every instance, for whoever writes the policy."""
+    theirs = "arn:aws:ssm:us-east-1:123456789012:document/watchkeeper-*"
+    assert granted(stack, "TakeBackups", "ssm:SendCommand") == {INSTANCES: None, theirs: None}
+    assert DOCUMENT.fullmatch("watchkeeper-postgresql")
+    assert not DOCUMENT.fullmatch("AWS-RunShellScript")
+    for function in ("ExpireBackups", "SweepRuns"):
+        assert not {one for one in actions(stack, function) if one.startswith("ssm:")}
+
+
+def test_manifests_are_written_once_and_nothing_else_in_the_bucket_is_touched(stack: Stack) -> None:
+    bucket = stack.arn("EvidenceBucket")
+    manifests = f"{bucket}/{naming.manifest_key('*').removesuffix('.json')}"
+    read = {("s3:GetObject", manifests), ("s3:ListBucket", bucket)}
+    written = {("s3:PutObject", manifests)}
+    for function, expected in (
+        ("TakeBackups", read | written),
+        ("ExpireBackups", read),
+        ("SweepRuns", set()),
+    ):
+        assert expected == {
+            (action, resource)
+            for statement, action in allowed(stack.statements(function))
+            if action.startswith("s3:")
+            for resource in as_list(statement["Resource"])
+        }
+    # Without If-None-Match, S3 would put another version in front of the first.
+    only_new = {"Null": {"s3:if-none-match": "false"}}
+    assert granted(stack, "TakeBackups", "s3:PutObject") == {manifests: only_new}
+
+
+# ── Tables of others ─────────────────────────────────────────────────────────────────────────────
+
+LOOKS_AT_TABLES = {
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeKinesisStreamingDestination",
+    "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
+    "dynamodb:GetResourcePolicy",
+    "dynamodb:ListTagsOfResource",
+}
+CHANGES_TABLES = {"dynamodb:CreateBackup", "dynamodb:UpdateContinuousBackups"}
+
+
+def test_tables_are_looked_at_and_backed_up_and_no_item_of_theirs_is_read(stack: Stack) -> None:
+    for function in stack.functions:
+        of_all = {
+            action
+            for statement, action in allowed(stack.statements(function))
+            if action.startswith("dynamodb:") and TABLES in as_list(statement["Resource"])
+        }
+        takes = function == "TakeBackups"
+        assert of_all == (LOOKS_AT_TABLES | CHANGES_TABLES if takes else set()), function
 
 
 # ── The table ────────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +329,7 @@ def table_statements(stack: Stack, function: str) -> list[Data]:
     return [
         statement
         for statement in stack.statements(function)
-        if any(action.startswith("dynamodb:") for action in as_list(statement["Action"]))
+        if any(action in READS_ITEMS | WRITES_ITEMS for action in as_list(statement["Action"]))
     ]
 
 
@@ -192,6 +354,10 @@ def test_every_right_to_the_table_is_limited_to_keys(stack: Stack) -> None:
         statements = table_statements(stack, function)
         assert statements, function
         for statement in statements:
+            resources = {
+                resource.partition("/index/")[0] for resource in as_list(statement["Resource"])
+            }
+            assert resources == {stack.arn("Table")}
             # ForAllValues holds for a request without any key; Null refuses such a request.
             assert statement["Condition"].keys() == {"ForAllValues:StringLike", "Null"}
             assert statement["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
@@ -200,9 +366,12 @@ def test_every_right_to_the_table_is_limited_to_keys(stack: Stack) -> None:
 
 
 def test_nobody_may_scan_or_delete_items(stack: Stack) -> None:
+    backups = {"dynamodb:ListBackups", "dynamodb:DescribeBackup", "dynamodb:DeleteBackup"}
+    of_tables = LOOKS_AT_TABLES | CHANGES_TABLES | {"dynamodb:ListTables", "dynamodb:ListBackups"}
+    beside = {"TakeBackups": of_tables, "ExpireBackups": backups, "SweepRuns": set[str]()}
     for function in stack.functions:
         assert {each for each in actions(stack, function) if each.startswith("dynamodb:")} <= (
-            WRITES_ITEMS | READS_ITEMS
+            WRITES_ITEMS | READS_ITEMS | beside[function]
         )
 
 
@@ -211,6 +380,8 @@ EXPIRY = naming.run_key(naming.expiry_id(datetime(2026, 11, 23, 6, tzinfo=UTC)))
 BY_HAND = naming.run_key(naming.by_hand_id("backup", "try-1"))["pk"]
 REBUILD = naming.run_key(naming.rebuild_id("try-1"))["pk"]
 POINT = naming.point_pk("arn:aws:ec2:eu-central-1:123456789012:volume/vol-0abc")
+OTHERS = naming.others_pk("arn:aws:rds:eu-central-1:123456789012:db:orders")
+KEYS_CHECK = naming.run_key(naming.keys_id(datetime(2026, 11, 23, 2, tzinfo=UTC)))["pk"]
 POLICY = naming.policy_key("backups")["pk"]
 COVERAGE = naming.coverage_pk("backups")
 STOP = naming.STOP_KEY["pk"]
@@ -223,8 +394,10 @@ RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
         (NIGHT, {"TakeBackups"}, {"TakeBackups"}),
         (BY_HAND, {"TakeBackups"}, {"TakeBackups"}),
         (REBUILD, {"TakeBackups"}, {"TakeBackups"}),
+        (KEYS_CHECK, {"TakeBackups"}, {"TakeBackups"}),
         (EXPIRY, {"ExpireBackups"}, {"ExpireBackups"}),
         (POINT, {"TakeBackups", "ExpireBackups"}, {"TakeBackups", "ExpireBackups"}),
+        (OTHERS, {"TakeBackups"}, {"TakeBackups"}),
         (POLICY, {"TakeBackups"}, {"TakeBackups", "ExpireBackups", "SweepRuns"}),
         (COVERAGE, {"TakeBackups"}, {"TakeBackups", "SweepRuns"}),
         (STOP, set(), {"TakeBackups", "ExpireBackups"}),
@@ -246,6 +419,7 @@ def test_who_may_write_and_read_which_items(
         ("due", naming.due_key("expire"), {"SweepRuns"}),
         ("due", naming.due_key("anything"), {"SweepRuns"}),
         ("listing", naming.listing_key("stack"), {"TakeBackups", "ExpireBackups"}),
+        ("listing", naming.others_listing_key("stack"), {"TakeBackups"}),
     ],
 )
 def test_who_may_query_which_index(stack: Stack, index: str, key: str, readers: set[str]) -> None:
@@ -299,4 +473,4 @@ def test_who_publishes_where_may_use_the_topics_key(
     # A topic's Ref is its ARN.
     assert published == [stack.ref(topic) for topic in topics]
     for action in ("kms:Decrypt", "kms:GenerateDataKey"):
-        assert resources_of(stack, function, action) == [stack.arn("TopicsKey")]
+        assert granted(stack, function, action)[stack.arn("TopicsKey")] is None

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from local import account
+from local.aws.ec2 import installed_in
 from local.cloud import Cloud
 from local.iam import granted_actions
+from watchkeeper import naming
 from watchkeeper.aws.iam import needed_by
 from watchkeeper.backups.expire import ExpireBackups
 from watchkeeper.backups.take import TakeBackups
@@ -25,6 +27,7 @@ ENVIRONMENT = {
     "NEWS_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:news",
     "PAGES_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:pages",
     "POLICY_PREFIX": "/watchkeeper/policy",
+    "EVIDENCE_BUCKET": "evidence",
 }
 SERVICES: dict[str, Callable[[], Any]] = {
     "TakeBackups": lambda: TakeBackups(TakeBackupsSettings.read(ENVIRONMENT)),
@@ -55,26 +58,45 @@ NOT_CALLED: dict[str, dict[str, str]] = {
     },
 }
 
+DOCUMENT = "watchkeeper-postgresql"
+ENCRYPTED = "harbour-passports"
+"""A table under a key of its owner's, as the seeded account has none."""
+HOURLY = {
+    "schedule": "0 * * * *",
+    "rpo": "2h",
+    "keep": {"within": "2h"},
+    "floor": {"count": 1},
+}
 SHORT = {
     "plans": {
-        "gold": {
-            "schedule": "0 * * * *",
-            "rpo": "2h",
-            "keep": {"within": "2h"},
-            "floor": {"count": 1},
-        }
+        "gold": {**HOURLY, "point_in_time": "enable"},
+        "bronze": {**HOURLY, "scripts": {"document": DOCUMENT}},
     },
     "removal": {"schedule": "30 * * * *"},
+}
+TAKES_THE_WORDS = {
+    "schemaVersion": "2.2",
+    "parameters": {
+        "command": {"type": "String", "allowedValues": ["pre-script", "post-script"]},
+        "executionId": {"type": "String"},
+    },
+    "mainSteps": [],
 }
 
 
 def adapters(thing: object) -> set[type]:
     """The classes in `watchkeeper.aws` whose instances hang on a service, at any depth."""
     found = {type(thing)} if type(thing).__module__.startswith("watchkeeper.aws") else set()
-    for value in vars(thing).values() if hasattr(thing, "__dict__") else ():
+    for value in parts(thing):
         if type(value).__module__.startswith("watchkeeper."):
             found |= adapters(value)
     return found
+
+
+def parts(thing: object) -> Iterator[object]:
+    """What hangs on it by an attribute, or by a mapping that does."""
+    for value in vars(thing).values() if hasattr(thing, "__dict__") else ():
+        yield from value.values() if isinstance(value, dict) else [value]
 
 
 def declared(function: str) -> set[str]:
@@ -86,21 +108,87 @@ def declared(function: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
-    """Hours in which every function does all that it can, each call judged by its role."""
+    """Hours in which every function does all that it can, each call judged by its role.
+
+    People do their part: they ask by hand, enable a key, hide manifests, restore the table.
+    """
     start = datetime(2026, 11, 23, tzinfo=UTC)
     with Cloud(start=start, seeded=True, thin=timedelta(minutes=15), deny=True) as cloud:
-        ssm = cloud.client("ssm")
-        ssm.put_parameter(
-            Name="/watchkeeper/policy/backups", Value=json.dumps(SHORT), Type="String"
-        )
+        prepare(cloud)
         cloud.clock.run_for(timedelta(hours=1))
         volume = account.volume_id(cloud, "harbour-api-1 /dev/sdf")
-        arn = f"arn:aws:ec2:{cloud.region}:{cloud.account_id}:volume/{volume}"
-        by_hand = {"trigger": "by-hand", "request_id": "one", "plan": "gold", "resources": [arn]}
+        here = f"{cloud.region}:{cloud.account_id}"
+        by_hand = {
+            "trigger": "by-hand",
+            "request_id": "one",
+            "plan": "gold",
+            "resources": [
+                f"arn:aws:ec2:{here}:volume/{volume}",
+                f"arn:aws:rds:{here}:db:harbour-guests",
+                f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}",
+            ],
+        }
         cloud.invoke("TakeBackups", by_hand, asynchronous=True)
+        cloud.clock.run_for(timedelta(hours=1))
+        forget_manifests(cloud)
         cloud.invoke("TakeBackups", {"trigger": "rebuild", "request_id": "r"}, asynchronous=True)
-        cloud.clock.run_for(timedelta(hours=4))
+        cloud.client("kms").enable_key(KeyId=key_named(cloud, "alias/harbour-retired"))
+        cloud.clock.run_for(timedelta(minutes=15))
+        forget_points(cloud, f"arn:aws:rds:{here}:db:harbour-guests")
+        cloud.clock.run_for(timedelta(hours=1, minutes=45))
         yield cloud
+
+
+def prepare(cloud: Cloud) -> None:
+    """What the seeded account lacks of what there is to look at and to do."""
+    ssm = cloud.client("ssm")
+    ssm.put_parameter(Name="/watchkeeper/policy/backups", Value=json.dumps(SHORT), Type="String")
+    ssm.create_document(Name=DOCUMENT, Content=json.dumps(TAKES_THE_WORDS), DocumentType="Command")
+    installed_in(cloud).fail_snapshot_of(account.volume_id(cloud, "harbour-invoices"))
+    cloud.client("dynamodb").create_table(
+        TableName=ENCRYPTED,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        SSESpecification={
+            "Enabled": True,
+            "SSEType": "KMS",
+            "KMSMasterKeyId": key_named(cloud, "alias/harbour-data"),
+        },
+        Tags=[{"Key": account.PLAN_TAG, "Value": "gold"}],
+    )
+    cloud.client("application-autoscaling").register_scalable_target(
+        ServiceNamespace="dynamodb",
+        ResourceId="table/harbour-rates",
+        ScalableDimension="dynamodb:table:ReadCapacityUnits",
+        MinCapacity=5,
+        MaxCapacity=50,
+    )
+
+
+def key_named(cloud: Cloud, alias: str) -> str:
+    arn: str = cloud.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["Arn"]
+    return arn
+
+
+def forget_manifests(cloud: Cloud) -> None:
+    """Somebody has hidden every manifest: S3 says so only to who may list the bucket."""
+    s3, bucket = cloud.client("s3"), cloud.physical_id("EvidenceBucket")
+    found = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    for one in found:
+        s3.delete_object(Bucket=bucket, Key=one["Key"])
+
+
+def forget_points(cloud: Cloud, resource: str) -> None:
+    """The catalogue knows no recovery points of it, as after a restore to an earlier time."""
+    dynamodb, table = cloud.client("dynamodb"), cloud.physical_id("Table")
+    known = dynamodb.query(
+        TableName=table,
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": naming.point_pk(resource)}},
+    )["Items"]
+    for item in known:
+        dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
 
 
 def test_nobody_was_refused_anything(cloud: Cloud) -> None:
@@ -124,3 +212,20 @@ def test_what_is_declared_was_seen(cloud: Cloud, function: str) -> None:
 
     assert seen <= declared(function)
     assert declared(function) - seen == set(NOT_CALLED[function])
+
+
+def test_the_events_of_those_hours_woke_take_backups(cloud: Cloud) -> None:
+    """All that its rules hear of but the end of a key, which nobody gets in less than a week."""
+    heard = {
+        one.event["detail-type"]
+        for one in cloud.functions.invocations
+        if one.function.logical_id == "TakeBackups" and "detail-type" in one.event
+    }
+    assert heard == {
+        "AWS API Call via CloudTrail",
+        "EBS Multi-Volume Snapshots Completion Status",
+        "EBS Snapshot Notification",
+        "EC2 Command Status-change Notification",
+        "RDS DB Cluster Snapshot Event",
+        "RDS DB Snapshot Event",
+    }

@@ -146,8 +146,13 @@ def operation_model(service: str, operation: str) -> OperationModel:
 def assert_understood(model: OperationModel, options: dict[str, list[str]]) -> None:
     shape = model.input_shape
     assert shape is not None
-    members = {f"--{xform_name(name, '-')}": name for name in shape.members}
-    assert options.keys() <= members.keys() | OPTIONS_OF_EVERY_COMMAND, model.name
+    members = {f"--{xform_name(name, '-')}" for name in shape.members}
+    switches = {
+        f"--no-{xform_name(name, '-')}"
+        for name, member in shape.members.items()
+        if member.type_name == "boolean"
+    }
+    assert options.keys() <= members | switches | OPTIONS_OF_EVERY_COMMAND, model.name
     required = {f"--{xform_name(name, '-')}" for name in shape.required_members}
     assert required <= options.keys(), model.name
     for option, values in options.items():

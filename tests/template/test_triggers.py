@@ -2,12 +2,15 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
+from moto.events.models import EventPattern
 
 from local.aws_schedules import check_aws_schedule, occurrences_of_aws
-from tests.template.stack import Data, Stack
+from tests.template.stack import ROOT, Data, Stack
+from watchkeeper import naming, triggers
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -122,22 +125,103 @@ def test_no_run_wakes_two_functions_and_the_sweep_hears_no_news(stack: Stack) ->
     assert stack.arn("SweepRuns") not in {endpoint for endpoint, _ in heard}
 
 
-# ── Events of EBS ────────────────────────────────────────────────────────────────────────────────
+# ── Events of AWS ────────────────────────────────────────────────────────────────────────────────
+
+EVENTS = ROOT / "events" / "take_backups"
 
 
-def test_take_backups_hears_of_failed_snapshots_and_of_ended_sets(stack: Stack) -> None:
-    rules = stack.of_type("AWS::Events::Rule")
-    assert {name: rule["EventPattern"] for name, rule in rules.items()} == {
-        "TakeBackupsSnapshotFailed": {
-            "source": ["aws.ec2"],
-            "detail-type": ["EBS Snapshot Notification"],
-            "detail": {"event": ["createSnapshot"], "result": ["failed"]},
-        },
-        "TakeBackupsSnapshotSetEnded": {
-            "source": ["aws.ec2"],
-            "detail-type": ["EBS Multi-Volume Snapshots Completion Status"],
-        },
-    }
+def event(name: str, **detail: Any) -> Data:
+    """An example event; `detail` changes what it is about."""
+    read: Data = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return {**read, "detail": {**read["detail"], **detail}}
+
+
+def heard_by(stack: Stack, told: Data) -> list[str]:
+    """The rules whose patterns match an event."""
+    return [
+        name.removeprefix("TakeBackups")
+        for name, rule in stack.of_type("AWS::Events::Rule").items()
+        if EventPattern.load(json.dumps(rule["EventPattern"])).matches_event(cast("Any", told))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("told", "rule"),
+    [
+        (event("snapshot-failed"), "SnapshotFailed"),
+        (event("snapshot-set-failed"), "SnapshotSetEnded"),
+        (event("snapshot-set-succeeded"), "SnapshotSetEnded"),
+        (event("database-snapshot-made"), "DatabaseSnapshotMade"),
+        (event("cluster-snapshot-made"), "DatabaseSnapshotMade"),
+        *[
+            (event("script-ended", status=status), "ScriptEnded")
+            for status in ("Success", "Failed", "TimedOut", "Cancelled")
+        ],
+        (event("key-disabled"), "KeyChanged"),
+        (event("key-deletion-scheduled"), "KeyChanged"),
+        (event("key-disabled", eventName="EnableKey"), "KeyChanged"),
+        (event("key-disabled", eventName="CancelKeyDeletion"), "KeyChanged"),
+        (event("key-disabled", eventName="DeleteImportedKeyMaterial"), "KeyChanged"),
+        (event("key-disabled") | {"detail-type": "KMS CMK Deletion"}, "KeyGone"),
+        (
+            event("key-disabled") | {"detail-type": "KMS Imported Key Material Expiration"},
+            "KeyGone",
+        ),
+    ],
+)
+def test_what_take_backups_waits_for_wakes_it_by_one_rule(
+    stack: Stack, told: Data, rule: str
+) -> None:
+    assert heard_by(stack, told) == [rule]
+    triggers.parse(triggers.take_backups, told)
+
+
+AUTOMATED = {
+    "EventID": "RDS-EVENT-0091",
+    "Message": "Automated snapshot created",
+    "SourceIdentifier": "rds:orders-2026-03-02-03-00",
+}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        event("snapshot-failed", result="succeeded"),
+        event("snapshot-failed", event="copySnapshot"),
+        event("snapshot-failed") | {"source": "fleet"},
+        event("database-snapshot-made", **AUTOMATED),
+        event("database-snapshot-made", SourceIdentifier="before-upgrade"),
+        event("database-snapshot-made", EventID="RDS-EVENT-0040"),  # it has only begun
+        event("database-snapshot-made", EventID="RDS-EVENT-0041", EventCategories=["deletion"]),
+        event("cluster-snapshot-made", EventID="RDS-EVENT-0074"),
+        event("cluster-snapshot-made", SourceIdentifier="rds:orders-2026-03-02"),
+        event("database-snapshot-made") | {"detail-type": "RDS DB Instance Event"},
+        event("script-ended", **{"document-name": "AWS-RunShellScript"}),
+        *[
+            event("script-ended", status=status)
+            for status in ("Pending", "InProgress", "Delayed", "Cancelling")
+        ],
+        event("key-disabled", eventName="Decrypt"),
+        event("key-disabled", eventName="CreateGrant"),
+        event("key-disabled", eventName="PutKeyPolicy"),
+        event("key-disabled") | {"source": "aws.s3"},
+        event("key-disabled") | {"detail-type": "KMS CMK Rotation"},
+    ],
+)
+def test_what_is_not_over_or_not_ours_wakes_nobody(stack: Stack, told: Data) -> None:
+    assert heard_by(stack, told) == []
+
+
+def test_every_rule_is_told_of_above(stack: Stack) -> None:
+    assert {name.removeprefix("TakeBackups") for name in stack.of_type("AWS::Events::Rule")} == {
+        "SnapshotFailed", "SnapshotSetEnded", "DatabaseSnapshotMade", "ScriptEnded", "KeyChanged",
+        "KeyGone",
+    }  # fmt: skip
+
+
+def test_rules_filter_by_the_names_that_we_give(stack: Stack) -> None:
+    pattern = stack.properties("TakeBackupsDatabaseSnapshotMade")["EventPattern"]
+    assert pattern["detail"]["SourceIdentifier"] == [{"prefix": naming.DATABASE_SNAPSHOT}]
 
 
 def test_an_event_is_tried_again_for_an_hour_and_then_kept(stack: Stack) -> None:

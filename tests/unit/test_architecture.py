@@ -9,8 +9,10 @@ import pytest
 LAYER = Path(__file__).parents[2] / "layers/watchkeeper/watchkeeper"
 MODULES = sorted(LAYER.rglob("*.py"))
 DECIDE = {
-    "backups/due.py", "backups/model.py", "backups/removal.py", "backups/retention.py",
-    "backups/rules.py", "durations.py", "policy.py", "quoting.py", "schedules.py",
+    "backups/coverage.py", "backups/due.py", "backups/keys.py", "backups/manifest.py",
+    "backups/model.py", "backups/quota.py", "backups/removal.py", "backups/retention.py",
+    "backups/rules.py", "backups/services.py", "backups/steady.py", "backups/windows.py",
+    "durations.py", "policy.py", "quoting.py", "schedules.py",
 }  # fmt: skip
 """Modules that decide: they import nothing that acts."""
 ACT = ("watchkeeper.aws", "watchkeeper.runs", "watchkeeper.news", "watchkeeper.telemetry")

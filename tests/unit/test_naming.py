@@ -44,6 +44,11 @@ moments = st.integers(0, 10**14).map(
         (naming.TAG_SOURCE, "watchkeeper:source"),
         (naming.TAG_POINT, "watchkeeper:point"),
         (naming.short_id("a"), "ca978112ca1bbdca"),
+        (
+            naming.table_backup("prod", "gold", f"{NIGHT}#003", "3f9d1c0a7be24856"),
+            "wk.prod.gold.backup_ngold_n2026-11-23T02_c00Z_n003.3f9d1c0a7be24856",
+        ),
+        (naming.manifest_key("3f9d1c0a7be24856"), "manifests/3f9d1c0a7be24856.json"),
     ],
 )
 def test_stored_names_never_change(built: object, name: object) -> None:
@@ -104,6 +109,43 @@ def test_recovery_points_are_one_per_run_and_source_and_doubles_are_told_apart()
     assert len(others) == 3
 
 
+words = st.from_regex(r"[a-z][a-z0-9-]{0,30}", fullmatch=True)
+runs = st.one_of(
+    st.builds(naming.shard_id, st.builds(naming.night_id, words, moments), st.integers(0, 999)),
+    # The request ids that a trigger takes.
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True).map(
+        lambda request: naming.shard_id(naming.by_hand_id("backup", request), 0)
+    ),
+)
+
+
+@given(words, words, runs, st.text().map(naming.short_id))
+def test_a_backup_of_a_table_says_in_its_name_what_tags_would_say(
+    stack: str, plan: str, run: str, point: str
+) -> None:
+    try:
+        name = naming.table_backup(stack, plan, run, point)
+    except ValueError:  # a request id of underscores, which take two characters each
+        assert run.count("_") > 30
+    else:
+        assert re.fullmatch(r"[a-zA-Z0-9_.-]{3,255}", name)
+        assert naming.parse_table_backup(name) == (stack, plan, run, point)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nightly",
+        "wk.prod.gold.backup_ngold",
+        "wk.prod.gold.backup_ngold.3F9D1C0A7BE24856",
+        "awk.prod.gold.backup_ngold.3f9d1c0a7be24856",
+        "wk.prod.gold.backup_ngold.3f9d1c0a7be24856\n",
+    ],
+)
+def test_a_name_of_another_form_is_nobodys(name: str) -> None:
+    assert naming.parse_table_backup(name) is None
+
+
 @pytest.mark.parametrize(
     "arn",
     [
@@ -116,15 +158,33 @@ def test_the_bare_id_of_every_form(arn: str) -> None:
     assert naming.ec2_id(arn) == "snap-1"
 
 
-def test_arns_are_built_and_typed() -> None:
-    place = ("aws-cn", "cn-north-1", "123456789012")
-    volume = naming.volume_arn(place, "vol-1")
-    assert volume == "arn:aws-cn:ec2:cn-north-1:123456789012:volume/vol-1"
-    assert naming.ec2_type(volume) == "volume"
-    assert naming.ec2_type(naming.instance_arn(place, "i-1")) == "instance"
+PLACE = ("aws-cn", "cn-north-1", "123456789012")
 
 
-@pytest.mark.parametrize("text", ["", "vol-1", "arn:aws:rds:eu-west-1:123456789012:db:x"])
-def test_what_is_no_ec2_arn_is_refused_with_what_was_expected(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no EC2 ARN; expected arn:aws:ec2"):
-        naming.ec2_type(text)
+@pytest.mark.parametrize(
+    ("arn", "service_and_type", "name"),
+    [
+        (naming.volume_arn(PLACE, "vol-1"), ("ec2", "volume"), "vol-1"),
+        (naming.instance_arn(PLACE, "i-1"), ("ec2", "instance"), "i-1"),
+        (naming.database_arn(PLACE, "orders"), ("rds", "db"), "orders"),
+        (naming.cluster_arn(PLACE, "ledger"), ("rds", "cluster"), "ledger"),
+        ("arn:aws:rds:x:1:snapshot:awsbackup:job-7", ("rds", "snapshot"), "awsbackup:job-7"),
+        (naming.table_arn(PLACE, "carts.v2"), ("dynamodb", "table"), "carts.v2"),
+        ("arn:aws:dynamodb:x:1:table/carts/backup/01-2", ("dynamodb", "table"), "carts"),
+        ("arn:aws:s3:::orders", ("s3", "bucket"), ""),
+        ("vol-1", ("", ""), ""),
+        ("", ("", ""), ""),
+    ],
+)
+def test_arns_are_built_and_read(arn: str, service_and_type: tuple[str, str], name: str) -> None:
+    readers = {"ec2": naming.ec2_id, "rds": naming.rds_name, "dynamodb": naming.table_name}
+
+    assert naming.service_and_type(arn) == service_and_type
+    assert readers.get(service_and_type[0], lambda _: "")(arn) == name
+
+
+def test_run_ids_survive_the_tags_of_rds() -> None:
+    run = naming.shard_id("backup#gold#2026-11-23T02:00Z", 7)
+
+    assert "#" not in naming.rds_value(run)
+    assert naming.from_rds_value(naming.rds_value(run)) == run

@@ -1,11 +1,14 @@
 """The operator's policy: what is read, what is refused and why, and which one is in force."""
 
 import json
+import re
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +19,7 @@ from watchkeeper.policy import (
     MOST_PLANS,
     BackupsPolicy,
     PolicyRefused,
+    Scripts,
     decide_policy,
     default_backups_policy,
     parse_backups_policy,
@@ -25,6 +29,7 @@ from watchkeeper.schedules import longest_gap
 
 PAGE = Path(__file__).parents[2] / "docs" / "policy.md"
 NIGHTLY: dict[str, Any] = {"schedule": "0 2 * * *", "rpo": "26h", "keep": {"daily": 14}}
+SCRIPTS = {"document": "watchkeeper-postgresql"}
 GOOD = json.dumps({"plans": {"gold": NIGHTLY}})
 
 
@@ -53,6 +58,7 @@ def test_a_policy_needs_only_a_plan_and_takes_the_defaults_for_the_rest() -> Non
     assert (plan.zone, plan.floor.count, plan.description) == ("UTC", 3, "")
     assert plan.rpo == Duration(hours=26)
     assert plan.keep == Keep(daily=14)
+    assert (plan.point_in_time, plan.scripts) == ("optional", None)
     assert (policy.removal.cap, policy.removal.failed_after) == (1000, Duration(days=1))
 
 
@@ -69,6 +75,8 @@ def test_every_field_can_be_written() -> None:
                     "rpo": "14h",
                     "keep": {"within": "7d", "monthly": -1, "tags": [["hold"]]},
                     "floor": {"count": 5, "age": "3d"},
+                    "point_in_time": "enable",
+                    "scripts": {"document": "watchkeeper-shop_db.v2", "timeout": "90s"},
                 }
             },
             "removal": {
@@ -84,6 +92,8 @@ def test_every_field_can_be_written() -> None:
     assert plan.when.zone == policy.removal.when.zone == "Europe/Amsterdam"
     assert plan.when.expression == "30 1,13 * * *"
     assert (plan.floor.count, plan.floor.age) == (5, Duration(days=3))
+    assert plan.point_in_time == "enable"
+    assert plan.scripts == Scripts(document="watchkeeper-shop_db.v2", timeout=timedelta(seconds=90))
     assert policy.removal.cap == 50
     assert parse_backups_policy(policy.model_dump_json()) == policy
 
@@ -99,6 +109,11 @@ def test_every_field_can_be_written() -> None:
         with_plan(keep={"within_yearly": "99999y"}),
         with_plan(rpo="1y1m", schedule="0 2 1 1 *", keep={"last": 2}),
         with_plan(floor={"count": 1}),
+        with_plan(scripts=None),
+        with_plan(scripts={"document": "watchkeeper-" + "d" * 116}),
+        with_plan(scripts={**SCRIPTS, "timeout": "5s"}),
+        with_plan(scripts={**SCRIPTS, "timeout": "10min"}),
+        with_plan(scripts={**SCRIPTS, "timeout": "600s"}),
         with_removal(cap=1),
         with_removal(cap=100_000),
         json.dumps({"plans": {f"p{n}": NIGHTLY for n in range(MOST_PLANS)}}),
@@ -142,10 +157,18 @@ def test_the_page_names_every_field() -> None:
         plan.keep,
         plan.floor,
         default_backups_policy().removal,
+        Scripts(document="watchkeeper-x"),
     ]
     for model in models:
         for field in type(model).model_fields:
             assert f"`{field}`" in page
+
+
+def test_only_gold_expects_point_in_time_recovery_by_default_and_nothing_is_switched_on() -> None:
+    plans = default_backups_policy().plans
+    asked = {name: plan.point_in_time for name, plan in plans.items()}
+    assert asked == {"gold": "expected", "silver": "optional", "bronze": "optional"}
+    assert all(plan.scripts is None for plan in plans.values())
 
 
 @pytest.mark.parametrize("name", ["gold", "silver", "bronze"])
@@ -184,7 +207,7 @@ REFUSED = [
     ('{"plans": {"gold": {}}}', "plans.gold.keep", "missing"),
     (with_plan(kepe={}), "plans.gold.kepe", "not known"),
     (with_plan(keep={"dayly": 3}), "plans.gold.keep.dayly", "not known"),
-    (json.dumps({"plans": {"gold": NIGHTLY}, "version": 2}), "version", "version"),
+    (json.dumps({"plans": {"gold": NIGHTLY}, "version": 2}), "version", "write 1"),
     (json.dumps({"plans": {f"p{n}": NIGHTLY for n in range(MOST_PLANS + 1)}}), "plans", "merge"),
     # Names.
     (json.dumps({"plans": {"none": NIGHTLY}}), "plans.none", "opts out"),
@@ -231,6 +254,43 @@ REFUSED = [
     (with_plan(floor={"count": 0}), "plans.gold.floor.count", "last good"),
     (with_plan(floor={"age": "2d"}), "plans.gold.floor.count", "last good"),
     (with_plan(floor={"count": -1}), "plans.gold.floor.count", "greater than or equal"),
+    # Databases, and applications at rest.
+    (with_plan(point_in_time="on"), "plans.gold.point_in_time", '"expected" or "enable"'),
+    (with_plan(point_in_time=True), "plans.gold.point_in_time", '"optional", '),
+    (with_plan(point_in_time=None), "plans.gold.point_in_time", '"optional", '),
+    (with_plan(scripts={}), "plans.gold.scripts.document", "missing"),
+    (with_plan(scripts="watchkeeper-x"), "plans.gold.scripts", "not an object"),
+    (with_plan(scripts={**SCRIPTS, "command": "rm"}), "plans.gold.scripts.command", "not known"),
+    (with_plan(scripts={"document": 5}), "plans.gold.scripts.document", "not text"),
+    *(
+        (with_plan(scripts={"document": name}), "plans.gold.scripts.document", "watchkeeper-")
+        for name in (
+            "AWS-RunShellScript",
+            "postgresql",
+            "watchkeeper-",
+            "watchkeeper-" + "d" * 117,
+            "watchkeeper-a b",
+            "watchkeeper-db\n",
+            "Watchkeeper-db",
+            "arn:aws:ssm:eu-west-1:111122223333:document/watchkeeper-db",
+        )
+    ),
+    *(
+        (with_plan(scripts={**SCRIPTS, "timeout": time}), "plans.gold.scripts.timeout", says)
+        for time, says in (
+            ("2m", "an m alone is a month"),
+            ("2 min", "no time"),
+            ("", "no time"),
+            ("-5s", "no time"),
+            ("1h", "no time"),
+            (120, "in double quotes"),
+            (None, "in double quotes"),
+            ("4s", '4s is not between "5s" and "10min"'),
+            ("601s", "601s is not between"),
+            ("11min", "less than a database may stand still"),
+            ("0s", "is not between"),
+        )
+    ),
     # Removal.
     (with_removal(cap=0), "removal.cap", "greater than or equal"),
     (with_removal(cap=-1), "removal.cap", "greater than or equal"),
@@ -264,6 +324,10 @@ def test_what_each_python_reads_in_its_own_way_is_refused_by_all(text: str) -> N
         (with_plan(keep={"dayly": 3}), 'did you mean "daily"?'),
         (with_removal(limit=3), "known here: cap, failed_after, schedule, zone"),
         (with_plan(zone="Europe/Amstredam"), 'did you mean "Europe/Amsterdam"?'),
+        (with_plan(point_in_tim="enable"), 'did you mean "point_in_time"?'),
+        (with_plan(scripts={"dokument": "x"}), 'did you mean "document"?'),
+        (with_plan(scripts={}), '"document": "watchkeeper-postgresql"'),
+        (with_plan(scripts={**SCRIPTS, "timeout": "2m"}), '"90s" or "2min"'),
         (with_plan(rpo="24h", zone="Europe/Amsterdam"), 'at least "25h"'),
         ('{"plans": {"gold": {}}}', '"rpo": "26h"'),
     ],
@@ -318,6 +382,9 @@ def test_a_plan_reports_each_danger() -> None:
         with_plan(description="S" * 3000),
         with_plan(**{"S" * 3000: 1}),
         with_plan(keep={"tags": [["", "S" * 3000]]}),
+        with_plan(point_in_time="S" * 3000),
+        with_plan(scripts={"document": "S" * 3000}),
+        with_plan(scripts={**SCRIPTS, "timeout": "S" * 3000}),
         json.dumps({"plans": {"S" * 3000: NIGHTLY}}),
         json.dumps({"plans": {"gold": NIGHTLY}, "choose_by": "S" * 3000}),
         json.dumps({"version": "S" * 3000}),
@@ -365,7 +432,9 @@ json_values = st.recursive(
         [("version",), ("choose_by",), ("plans",), ("plans", "gold"), ("removal",),
          *(("removal", field) for field in ("schedule", "zone", "cap", "failed_after")),
          *(("plans", "gold", field) for field in DEFAULT_BACKUPS_POLICY["plans"]["gold"]),
-         *(("plans", "gold", "keep", field) for field in Keep.model_fields)]
+         *(("plans", "gold", "keep", field) for field in Keep.model_fields),
+         ("plans", "gold", "scripts"),
+         *(("plans", "gold", "scripts", field) for field in Scripts.model_fields)]
     ),
     value=json_values,
 )  # fmt: skip
@@ -374,6 +443,7 @@ def test_one_field_of_anything_is_accepted_or_refused_at_its_place(
     path: tuple[str, ...], value: object
 ) -> None:
     document = json.loads(json.dumps(DEFAULT_BACKUPS_POLICY))
+    document["plans"]["gold"]["scripts"] = dict(SCRIPTS)
     inner = document
     for part in path[:-1]:
         inner = inner[part]
@@ -417,3 +487,76 @@ def test_a_digest_tells_texts_apart() -> None:
     assert policy_digest(GOOD) == policy_digest(str(GOOD))
     assert policy_digest(GOOD) != policy_digest(GOOD + " ")
     assert len(policy_digest("\ud800")) == 16
+
+
+# ---------------------------------------------------------------- the page on scripts
+
+
+def shown_document() -> dict[str, Any]:
+    page = (PAGE.parent / "application-consistency.md").read_text("utf-8")
+    document: dict[str, Any] = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    return document
+
+
+def test_the_document_shown_is_one_that_can_be_run_as_the_page_says() -> None:
+    document = shown_document()
+    (step,) = document["mainSteps"]
+    command, execution = document["parameters"]["command"], document["parameters"]["executionId"]
+    longest = Scripts(document="watchkeeper-postgresql").timeout
+
+    assert {"pre-script", "post-script"} < set(command["allowedValues"])
+    assert re.fullmatch(execution["allowedPattern"], "3e0f4b5c-7f1e-5a51-9d6c-0123456789ab")
+    assert int(step["inputs"]["timeoutSeconds"]) < longest.total_seconds()
+
+
+STAND_INS = {
+    "mountpoint": "true",
+    "runuser": "true",
+    "systemd-run": 'test ! -e "$BOX/thaw-timer" && touch "$BOX/thaw-timer"',
+    "systemctl": 'rm "$BOX/thaw-timer"',
+    "fsfreeze": 'case "$1" in --freeze) test ! -e "$BOX/frozen" && touch "$BOX/frozen" ;;'
+    ' *) test ! -e "$BOX/broken" || { echo "fsfreeze: Input/output error" >&2; exit 1; };'
+    ' rm "$BOX/frozen" || { echo "fsfreeze: unfreeze failed: Invalid argument" >&2; exit 1; } ;;'
+    " esac",
+}
+"""What the script calls, as far as it can tell from exit codes; the state is files in a folder."""
+
+
+@pytest.mark.parametrize(
+    ("words", "before_the_last", "code", "left"),
+    [
+        (["dry-run"], "", 0, set()),
+        (["pre-script"], "", 0, {"frozen", "thaw-timer"}),
+        (["pre-script", "post-script"], "", 0, set()),
+        (["pre-script"], "touch $BOX/frozen", 201, {"frozen"}),  # somebody else froze it
+        (["pre-script", "pre-script"], "", 201, {"frozen", "thaw-timer"}),
+        (["pre-script", "post-script"], "rm $BOX/frozen $BOX/thaw-timer", 203, set()),
+        (
+            ["pre-script", "post-script"],
+            "touch $BOX/broken",
+            202,
+            {"frozen", "thaw-timer", "broken"},
+        ),
+        (["post-script"], "", 203, set()),
+    ],
+)
+def test_the_document_shown_freezes_and_thaws(
+    tmp_path: Path, words: list[str], before_the_last: str, code: int, left: set[str]
+) -> None:
+    (script,) = shown_document()["mainSteps"][0]["inputs"]["runCommand"]
+    state = tmp_path / "state"
+    state.mkdir()
+    for name, does in STAND_INS.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{does}\n")
+        program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "BOX": str(state)}
+    *first, last = [script.replace("{{ command }}", word) for word in words]
+
+    for text in first:
+        subprocess.run(["sh", "-c", text], check=True, env=environment)
+    subprocess.run(["sh", "-c", before_the_last], check=True, env=environment)
+    ended = subprocess.run(["sh", "-c", last], check=False, env=environment, capture_output=True)
+
+    assert ended.returncode == code
+    assert {one.name for one in state.iterdir()} == left

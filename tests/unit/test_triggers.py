@@ -42,10 +42,13 @@ def test_every_function_and_every_kind_of_trigger_has_an_example() -> None:
         for function in ACCEPTED
     }
     assert kinds == {
-        "take_backups": {"Tick", "Wake", "SnapshotEvent", "BackUpNow", "Rebuild"},
+        "take_backups": {
+            "Tick", "Wake", "SnapshotEvent", "DatabaseSnapshotEvent", "ScriptEvent", "KeyEvent",
+            "BackUpNow", "Rebuild",
+        },
         "expire_backups": {"Tick", "Wake", "RemoveNow"},
         "sweep_runs": {"Tick"},
-    }
+    }  # fmt: skip
 
 
 def test_a_wake_names_each_run_once_however_often_sns_says_it() -> None:

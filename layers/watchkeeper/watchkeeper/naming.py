@@ -73,6 +73,23 @@ def expiry_id(occurrence: datetime) -> str:
     return f"expire#{minute(occurrence)}"
 
 
+KEYS_EVERY = 6
+"""Hours, from midnight in UTC: a key lives at least seven days after its deletion was asked for, a
+disabled one can be enabled, and events tell of both sooner.
+"""
+
+
+def keys_id(at: datetime) -> str:
+    """The check of the keys that covers `at`: the same one for the next hours."""
+    at = at.astimezone(UTC)
+    return f"backup#keys#{minute(at.replace(hour=at.hour // KEYS_EVERY * KEYS_EVERY, minute=0))}"
+
+
+def keys_event_id(event_id: str) -> str:
+    """The check of the keys that an event asks for."""
+    return f"backup#keys#event#{event_id}"
+
+
 def capability_of(run_id: str) -> str:
     """The first word of a run's id: which function moves it, and which key prefix its role may
     write.
@@ -93,6 +110,8 @@ RUN_SK = "RUN"
 TARGETS_SK = "TARGETS"
 STOP_KEY = {"pk": "STOP", "sk": "STOP"}
 POLICY_SK = "LAST_GOOD"
+SPAN_SK = "SPAN"
+"""Of the one record of what point-in-time recovery can restore: it moves, and is overwritten."""
 
 
 def run_key(run_id: str) -> dict[str, str]:
@@ -119,12 +138,21 @@ def point_pk(resource: str) -> str:
     return f"POINT#{resource}"
 
 
+def others_pk(resource: str) -> str:
+    """Recovery points that somebody else made: apart, so that what removes ours never sees them."""
+    return f"OTHERS#{resource}"
+
+
 def point_sk(created_at: datetime, point: str) -> str:
     return f"{instant(created_at)}#{point}"
 
 
 def listing_key(stack: str) -> str:
     return f"POINTS#{stack}"
+
+
+def others_listing_key(stack: str) -> str:
+    return f"OTHERS#{stack}"
 
 
 def policy_key(capability: str) -> dict[str, str]:
@@ -147,6 +175,11 @@ def findings_key(capability: str, plan: str) -> dict[str, str]:
     return {"pk": coverage_pk(capability), "sk": f"FINDINGS#{plan}"}
 
 
+def keys_key(capability: str) -> dict[str, str]:
+    """What people were told of failing keys."""
+    return {"pk": coverage_pk(capability), "sk": "KEYS"}
+
+
 def receipt_key(consumer: str, event_id: str) -> dict[str, str]:
     return {"pk": f"SEEN#{consumer}#{event_id}", "sk": "RECEIPT"}
 
@@ -160,12 +193,122 @@ TAG_SOURCE = "watchkeeper:source"
 TAG_POINT = "watchkeeper:point"
 TAG_WORDS = "watchkeeper:words"
 """The words of whoever asked for a recovery point by hand, separated by spaces."""
+TAG_CONSISTENCY = "watchkeeper:consistency"
+TAG_ASKED_AT = "watchkeeper:asked-at"
+"""When it was meant to be taken, as `instant` writes it."""
 TAG_LEGAL_HOLD = "watchkeeper:legal-hold"
+TAGS_OF_OTHERS = {
+    "aws:backup:source-resource": "AWS Backup",
+    "aws:dlm:lifecycle-policy-id": "Data Lifecycle Manager",
+}
+"""Tags that other services put on the snapshots they take and manage."""
+
+
+# ── Snapshots of databases, backups of tables ─────────────────────────────────────────────────────
+
+
+def database_snapshot(point: str) -> str:
+    """The identifier of the snapshot that is a recovery point: the same for every attempt, so that
+    a second one is refused.
+    """
+    return f"{DATABASE_SNAPSHOT}{point}"
+
+
+DATABASE_SNAPSHOT = "wk-"
+"""What our snapshots' identifiers begin with: the rule in template.yaml filters by it."""
+
+
+def rds_value(text: str) -> str:
+    """`text` as the value of an RDS tag, which takes no `#`; run ids have no `/` of their own."""
+    return text.replace("#", "/")
+
+
+def from_rds_value(text: str) -> str:
+    return text.replace("/", "#")
+
+
+def table_backup(stack: str, plan: str, run_id: str, point: str) -> str:
+    """The name of a backup of a table. It stands in for tags, which backups do not have.
+
+    Raises ValueError if it would be longer than DynamoDB takes; only the id of a request by hand
+    can make it so.
+    """
+    run = run_id.replace("_", "__").replace("#", "_n").replace(":", "_c")
+    name = f"{table_backups(stack)}{plan}.{run}.{point}"
+    if len(name) > LONGEST_BACKUP_NAME:
+        raise ValueError(f"{run_id!r} is too long an id for backups of tables in stack {stack}")
+    return name
+
+
+LONGEST_BACKUP_NAME = 255
+
+
+def table_backups(stack: str) -> str:
+    """What the names of a stack's backups of tables begin with."""
+    return f"wk.{stack}."
+
+
+def parse_table_backup(name: str) -> tuple[str, str, str, str] | None:
+    """Stack, plan, run id and recovery point's id; None if the name is nobody's of ours."""
+    matched = _TABLE_BACKUP.fullmatch(name)
+    if matched is None:
+        return None
+    stack, plan, run, point = matched.groups()
+    return stack, plan, re.sub("_([_nc])", lambda one: _ESCAPED[one[1]], run), point
+
+
+_TABLE_BACKUP = re.compile(
+    r"wk\.([A-Za-z0-9-]+)\.([a-z0-9-]+)\.((?:[A-Za-z0-9.-]|_[_nc])+)\.([0-9a-f]{16})"
+)
+_ESCAPED = {"_": "_", "n": "#", "c": ":"}
+
+
+def manifest_key(point: str) -> str:
+    """Where in the evidence bucket the document beside a recovery point lies."""
+    return f"manifests/{point}.json"
 
 
 # ── ARNs ──────────────────────────────────────────────────────────────────────────────────────────
 
-_EC2_ARN = re.compile(r"arn:[^:]+:ec2:[^:]*:\d*:(?P<type>[a-z-]+)/(?P<id>[\w-]+)")
+
+def service_and_type(arn: str) -> tuple[str, str]:
+    """`ec2` and `volume`, say. A bucket's ARN is its name alone; the others begin with their type.
+    Of what is no ARN, two empty words.
+    """
+    match arn.split(":", 5):
+        case [_, _, "s3", _, _, _]:
+            return "s3", "bucket"
+        case [_, _, service, _, _, resource]:
+            return service, resource.replace("/", ":").split(":")[0]
+        case _:
+            return "", ""
+
+
+def database_arn(place: "tuple[str, str, str]", identifier: str) -> str:
+    partition, region, account = place
+    return f"arn:{partition}:rds:{region}:{account}:db:{identifier}"
+
+
+def cluster_arn(place: "tuple[str, str, str]", identifier: str) -> str:
+    partition, region, account = place
+    return f"arn:{partition}:rds:{region}:{account}:cluster:{identifier}"
+
+
+def table_arn(place: "tuple[str, str, str]", name: str) -> str:
+    partition, region, account = place
+    return f"arn:{partition}:dynamodb:{region}:{account}:table/{name}"
+
+
+def rds_name(arn: str) -> str:
+    """The identifier of a database, a cluster or a snapshot of one, from its ARN; that of an
+    automated snapshot has a colon of its own.
+    """
+    return arn.split(":", 6)[6]
+
+
+def table_name(arn: str) -> str:
+    """The table's name in its ARN, or in that of a backup of it."""
+    return arn.split(":", 5)[5].split("/")[1]
 
 
 def volume_arn(place: "tuple[str, str, str]", volume_id: str) -> str:
@@ -184,13 +327,3 @@ def ec2_id(arn: str) -> str:
     returned as it is.
     """
     return arn.rsplit("/", 1)[-1]
-
-
-def ec2_type(arn: str) -> str:
-    """`volume`, `instance`, …; raises ValueError for anything that is not an EC2 ARN."""
-    matched = _EC2_ARN.fullmatch(arn)
-    if matched is None:
-        raise ValueError(
-            f"{arn!r:.120} is no EC2 ARN; expected arn:aws:ec2:<region>:<account>:volume/vol-…"
-        )
-    return matched["type"]

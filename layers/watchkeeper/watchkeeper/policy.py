@@ -16,6 +16,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from functools import cache, lru_cache
 from math import isfinite
+from types import UnionType
 from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
 
 from pydantic import (
@@ -23,6 +24,8 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
+    PlainValidator,
     StrictInt,
     ValidationError,
     model_validator,
@@ -57,6 +60,18 @@ MOST_PROBLEMS_SHOWN = 20
 # Room for a sentence and a quote; the rest of a longer message is only more input.
 LONGEST_MESSAGE = 300
 
+# Systems Manager allows 128 characters. The role may run no document that is not named so: with
+# AWS-RunShellScript, which runs whatever it is given, a policy would be a root shell everywhere.
+DOCUMENT = re.compile(r"watchkeeper-[a-zA-Z0-9_.-]{1,116}")
+
+# Systems Manager takes a second or two to reach an instance and to hear back, so what is shorter
+# than five seconds would be called failed on a good day.
+SHORTEST_SCRIPT = timedelta(seconds=5)
+
+# What the pre script has stopped stands still until the post script has run, and so may whoever
+# uses it: past ten minutes, that is an outage and not a backup.
+LONGEST_SCRIPT = timedelta(minutes=10)
+
 # Pydantic speaks of dictionaries and instances; the operator wrote JSON.
 PLAIN_WORDS = {
     "model_type": "this is not an object in braces",
@@ -66,7 +81,6 @@ PLAIN_WORDS = {
     "int_type": "this is not a whole number",
     "too_short": "there is no plan, so nothing would be backed up",
     "too_long": f"there are more than {MOST_PLANS} plans: merge those that are alike",
-    "literal_error": "this version of the policy is not known: write 1",
 }
 
 DEFAULT_BACKUPS_POLICY: Final[dict[str, Any]] = {
@@ -82,6 +96,8 @@ DEFAULT_BACKUPS_POLICY: Final[dict[str, Any]] = {
             "rpo": "8h",  # six hours between two starts, and two for the snapshots to complete
             "keep": {"within": "2d", "daily": 14, "weekly": 8, "monthly": 12},
             "floor": {"count": 4, "age": "1d"},
+            # A database that it is off for loses six hours more than it needs to.
+            "point_in_time": "expected",
         },
         # What could be rebuilt, with pain: once a night, when few people work.
         "silver": {
@@ -180,6 +196,41 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _name_of_document(name: str) -> str:
+    if not DOCUMENT.fullmatch(name):
+        raise ValueError(
+            "this is no document that may be run: write the name, not the ARN, of one of yours that"
+            ' begins with "watchkeeper-", such as "watchkeeper-postgresql"'
+        )
+    return name
+
+
+def _script_time(value: object) -> timedelta:
+    time = value if isinstance(value, timedelta) else _read_script_time(value)
+    if not SHORTEST_SCRIPT <= time <= LONGEST_SCRIPT:
+        raise ValueError(
+            f'{_script_time_text(time)} is not between "{_script_time_text(SHORTEST_SCRIPT)}" and'
+            f' "{_script_time_text(LONGEST_SCRIPT)}": write less than a database may stand still,'
+            ' such as "2min"'
+        )
+    return time
+
+
+def _read_script_time(value: object) -> timedelta:
+    parts = re.fullmatch("([0-9]{1,5})(s|min)", value) if isinstance(value, str) else None
+    if not parts:
+        raise ValueError(
+            "this is no time for a script: write seconds or minutes in double quotes, such as"
+            ' "90s" or "2min" (an m alone is a month in this policy)'
+        )
+    return timedelta(**{{"s": "seconds", "min": "minutes"}[parts[2]]: int(parts[1])})
+
+
+def _script_time_text(time: timedelta) -> str:
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    return f"{minutes * 60 + seconds}s" if seconds or not minutes else f"{minutes}min"
+
+
 def _lasting(duration: Duration) -> Duration:
     if not duration:
         raise ValueError('this is no time at all: write a duration such as "8h" or "7d"')
@@ -190,6 +241,23 @@ class _Part(BaseModel):
     """A part of the policy: never changed once read, and every unknown field is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class Scripts(_Part):
+    """What runs on an EC2 instance around its snapshots, so that applications are at rest in them.
+
+    docs/application-consistency.md says when that is worth it.
+    """
+
+    document: Annotated[str, AfterValidator(_name_of_document)] = Field(
+        examples=["watchkeeper-postgresql"]
+    )
+    """The operator's SSM Command document. It is run with `command` = `pre-script` before and
+    `post-script` after, and with an `executionId`: as Data Lifecycle Manager runs its own."""
+    timeout: Annotated[
+        timedelta, PlainValidator(_script_time), PlainSerializer(_script_time_text)
+    ] = Field(default=timedelta(minutes=2), examples=["2min"])
+    """How long the pre script may take. Two minutes: what Data Lifecycle Manager gives at most."""
 
 
 class Plan(_Part):
@@ -211,6 +279,17 @@ class Plan(_Part):
     """Which recovery points stay."""
     floor: Floor = Field(default=Floor(count=3), examples=[{"count": 3, "age": "2d"}])
     """What stays whatever `keep` says. Three: the newest, the one before, and one to compare."""
+
+    point_in_time: Literal["optional", "expected", "enable"] = Field(
+        default="optional", examples=["expected"]
+    )
+    """Whether databases and tables must have point-in-time recovery on: `expected` reports those
+    that have not, `enable` also switches it on for DynamoDB tables. Never for RDS: going from no
+    retention to some takes a database down for a moment, which is for a person to time."""
+    scripts: Scripts | None = Field(
+        default=None, examples=[{"document": "watchkeeper-postgresql", "timeout": "2min"}]
+    )
+    """What to run on EC2 instances around their snapshots, if anything."""
 
     @property
     def when(self) -> Schedule:
@@ -485,6 +564,9 @@ def _problems(detail: ErrorDetails) -> Iterator[Problem]:
 def _bad_value(where: tuple[str | int, ...], detail: ErrorDetails) -> Problem:
     value = detail["input"]
     what = PLAIN_WORDS.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "literal_error":
+        known = detail.get("ctx", {}).get("expected", "").replace("'", '"')
+        what = f"this is not known here: write {known}"
     if isinstance(value, str):
         what = what.replace(repr(value), quoted(value))
     what, _, remedy = what.partition(": ")  # how validators here put the remedy after the fault
@@ -520,6 +602,8 @@ def _fields(where: tuple[str | int, ...]) -> dict[str, FieldInfo]:
         else:
             field = getattr(inner, "model_fields", {}).get(part)
             inner = field.annotation if field else None
+            if get_origin(inner) is UnionType:  # a model that may be left out
+                inner = get_args(inner)[0]
     return dict(getattr(inner, "model_fields", {}))
 
 

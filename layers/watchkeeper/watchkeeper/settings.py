@@ -37,11 +37,15 @@ class Settings(BaseModel):
             ) from error
 
 
-class TakeBackupsSettings(Settings):
+class _KeepsManifests(Settings):
+    evidence_bucket: str = Field(alias="EVIDENCE_BUCKET", min_length=1)
+
+
+class TakeBackupsSettings(_KeepsManifests):
     policy_prefix: str = Field(alias="POLICY_PREFIX", pattern=r"^/[\w./-]+$")
 
 
-class ExpireBackupsSettings(Settings): ...
+class ExpireBackupsSettings(_KeepsManifests): ...
 
 
 class SweepRunsSettings(Settings): ...

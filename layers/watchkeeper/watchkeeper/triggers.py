@@ -8,6 +8,7 @@ import json
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AliasPath,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -101,13 +102,53 @@ class SnapshotEvent(_FromAws):
         return [naming.ec2_id(part.snapshot_id) for part in parts]
 
 
+# ── From RDS, Systems Manager and KMS, by EventBridge ─────────────────────────────────────────────
+
+
+class DatabaseSnapshotEvent(_FromAws):
+    """A snapshot of a database or a cluster has been made; of one that failed RDS says nothing."""
+
+    source: Literal["aws.rds"]
+    kind: Literal["RDS DB Snapshot Event", "RDS DB Cluster Snapshot Event"] = Field(
+        alias="detail-type"
+    )
+    snapshot: str = Field(validation_alias=AliasPath("detail", "SourceArn"))
+    """Its ARN."""
+
+
+class ScriptEvent(_FromAws):
+    """A script before or after a set of snapshots has ended."""
+
+    source: Literal["aws.ssm"]
+    kind: Literal["EC2 Command Status-change Notification"] = Field(alias="detail-type")
+    command: str = Field(validation_alias=AliasPath("detail", "command-id"))
+    """Its id."""
+
+
+class KeyEvent(_FromAws):
+    """Something was done to a KMS key: CloudTrail saw the call, where there is a trail, or KMS
+    deleted the key or its material.
+    """
+
+    source: Literal["aws.kms"]
+    kind: Literal[
+        "AWS API Call via CloudTrail", "KMS CMK Deletion", "KMS Imported Key Material Expiration"
+    ] = Field(alias="detail-type")
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
+    """EventBridge's: the same when it is delivered again."""
+
+
 # ── By hand ───────────────────────────────────────────────────────────────────────────────────────
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Names the run: the same request twice is one run."""
 ResourceArn = Annotated[
     str,
-    StringConstraints(pattern=r"^arn:aws[\w-]*:ec2:[a-z0-9-]+:\d{12}:(instance|volume)/[\w-]+$"),
+    StringConstraints(
+        pattern=r"^arn:aws[\w-]*:(ec2:[a-z0-9-]+:\d{12}:(instance|volume)/[\w-]+"
+        r"|rds:[a-z0-9-]+:\d{12}:(db|cluster):[\w-]+"
+        r"|dynamodb:[a-z0-9-]+:\d{12}:table/[\w.-]+)$"
+    ),
 ]
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.:@+=-]{1,60}$")]
 
@@ -152,13 +193,16 @@ def _kind_of(event: Any) -> str:
         return str(event["trigger"])
     if "Records" in event:
         return "wake"
-    return "snapshot" if event.get("source") == "aws.ec2" else "unknown"
+    return str(event.get("source", "unknown"))
 
 
 TakeBackupsTrigger = Annotated[
     Annotated[Tick, Tag("tick")]
     | Annotated[Wake, Tag("wake")]
-    | Annotated[SnapshotEvent, Tag("snapshot")]
+    | Annotated[SnapshotEvent, Tag("aws.ec2")]
+    | Annotated[DatabaseSnapshotEvent, Tag("aws.rds")]
+    | Annotated[ScriptEvent, Tag("aws.ssm")]
+    | Annotated[KeyEvent, Tag("aws.kms")]
     | Annotated[BackUpNow, Tag("by-hand")]
     | Annotated[Rebuild, Tag("rebuild")],
     Discriminator(_kind_of),
@@ -172,9 +216,17 @@ ExpireBackupsTrigger = Annotated[
 
 # Built when first used: a function pays for its own union, not for everybody's.
 _LATER = ConfigDict(defer_build=True)
-take_backups: TypeAdapter[Tick | Wake | SnapshotEvent | BackUpNow | Rebuild] = TypeAdapter(
-    TakeBackupsTrigger, config=_LATER
+TakeBackupsMeant = (
+    Tick
+    | Wake
+    | SnapshotEvent
+    | DatabaseSnapshotEvent
+    | ScriptEvent
+    | KeyEvent
+    | BackUpNow
+    | Rebuild
 )
+take_backups: TypeAdapter[TakeBackupsMeant] = TypeAdapter(TakeBackupsTrigger, config=_LATER)
 expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(
     ExpireBackupsTrigger, config=_LATER
 )

@@ -63,6 +63,9 @@ def answer(code: str, status: int = 400, *reasons: str) -> AwsError:
         ("NotFound", 404, NotThere),
         ("InvalidParameter", 400, Refused),
         # Systems Manager, Lambda, S3, RDS
+        ("SnapshotQuotaExceeded", 400, OverQuota),
+        ("PreconditionFailed", 412, AlreadyThere),
+        ("ConditionalRequestConflict", 409, Throttled),
         ("ParameterNotFound", 400, NotThere),
         ("ParameterAlreadyExists", 400, AlreadyThere),
         ("TooManyRequestsException", 429, Throttled),

@@ -17,7 +17,7 @@ POLICY = default_backups_policy()
 PLACE = Place("123456789012", "eu-west-1")
 ARN = "arn:aws:ec2:eu-west-1:123456789012:volume/"
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
-NOTHING_FORBIDS = Blockers({}, {}, {})
+NOTHING_FORBIDS = Blockers()
 
 
 def point(days: float, source: str = "vol-1", plan: str = "silver", **fields: Any) -> RecoveryPoint:
@@ -120,9 +120,11 @@ def test_what_is_locked_in_an_image_or_on_hold_is_blocked_and_says_by_what() -> 
     going = [one.point for one in planned(*NIGHTS).removed][:4]
     locked, in_image, on_hold, needed = going
     blockers = Blockers(
-        locked={locked.parts[0].snapshot: "locked (governance)"},
-        in_images={in_image.parts[0].snapshot: "AMI ami-1 is made of it"},
-        held={on_hold.parts[0].snapshot: "legal hold (case 7)"},
+        by_service={
+            locked.parts[0].snapshot: "locked (governance)",
+            in_image.parts[0].snapshot: "AMI ami-1 is made of it",
+        },
+        by_tags={on_hold.parts[0].snapshot: "legal hold (case 7)"},
     )
     held = replace(needed, holds=("drill#orders#2026-11-23",))
 

@@ -22,17 +22,22 @@ from watchkeeper.backups.rules import (
     Choice,
     Inventory,
     choose,
-    cover,
+    chosen_by_hand,
     found_by_source,
     given_up,
     in_shards,
-    newest_completed,
 )
-from watchkeeper.policy import default_backups_policy
+from watchkeeper.policy import default_backups_policy, parse_backups_policy
 
 POLICY = default_backups_policy()
 PLACE = Place("123456789012", "eu-west-1")
 ARN = "arn:aws:ec2:eu-west-1:123456789012:"
+RDS = "arn:aws:rds:eu-west-1:123456789012:"
+TABLES = "arn:aws:dynamodb:eu-west-1:123456789012:table/"
+SCRIPTED = """{"plans": {"gold": {
+    "schedule": "0 2 * * *", "rpo": "26h", "keep": {"daily": 7},
+    "scripts": {"document": "watchkeeper-freeze", "timeout": "30s"}
+}}}"""
 
 
 def at(clock: str, day: int = 23) -> datetime:
@@ -51,14 +56,20 @@ def volume(name: str, attached_to: str = "", **tags: str) -> Resource:
     return Resource(arn, Kind.VOLUME, "EBS volume", name, _tags(tags), "in-use", (), holder)
 
 
+def database(name: str, state: str = "available", **tags: str) -> Resource:
+    return Resource(f"{RDS}db:{name}", Kind.DATABASE, "RDS instance", name, _tags(tags), state)
+
+
+def table(name: str, **tags: str) -> Resource:
+    return Resource(f"{TABLES}{name}", Kind.TABLE, "DynamoDB table", name, _tags(tags), "ACTIVE")
+
+
 def _tags(tags: dict[str, str]) -> dict[str, str]:
     return {key.replace("plan", "backup-plan"): value for key, value in tags.items()}
 
 
 def chosen(*things: Resource, **more: Any) -> Choice:
-    instances = [one for one in things if one.kind is Kind.INSTANCE]
-    volumes = [one for one in things if one.kind is Kind.VOLUME]
-    return choose(Inventory(instances, volumes, **more), POLICY)
+    return choose(Inventory(things, **more), POLICY)
 
 
 def targets(choice: Choice) -> dict[str, list[str]]:
@@ -134,34 +145,86 @@ class TestChoosing:
         assert gaps(choice) == {"store": Gap.NOTHING_TO_KEEP}
 
     def test_who_is_protected_by_another_service_is_listed_as_such(self) -> None:
-        elsewhere = {"vol-1": Elsewhere("AWS Backup", at("05:00"))}
+        elsewhere = {f"{ARN}volume/vol-1": Elsewhere("AWS Backup", at("05:00"))}
 
-        choice = chosen(instance("app", "vol-1"), volume("vol-2"), elsewhere=elsewhere)
+        things = (instance("app", "vol-1"), volume("vol-1", "app"), volume("vol-2"))
+        choice = chosen(*things, elsewhere=elsewhere)
 
         assert gaps(choice) == {"vol-2": Gap.NEVER_TAGGED, "app": Gap.ELSEWHERE}
 
     def test_half_protected_elsewhere_is_not_protected(self) -> None:
-        elsewhere = {"vol-1": Elsewhere("AWS Backup", at("05:00"))}
+        elsewhere = {f"{ARN}volume/vol-1": Elsewhere("AWS Backup", at("05:00"))}
 
-        assert gaps(chosen(instance("app", "vol-1", "vol-2"), elsewhere=elsewhere)) == {
-            "app": Gap.NEVER_TAGGED
-        }
+        app, data = instance("app", "vol-1", "vol-2"), volume("vol-1", "app")
+        assert gaps(chosen(app, data, elsewhere=elsewhere)) == {"app": Gap.NEVER_TAGGED}
 
     def test_kinds_that_no_plan_can_protect_are_told(self) -> None:
         others = {
-            "arn:aws:rds:eu-west-1:123456789012:db:orders": {"backup-plan": "gold"},
+            "arn:aws:fsx:eu-west-1:123456789012:file-system/fs-1": {"backup-plan": "gold"},
             "arn:aws:s3:::orders": {"backup-plan": "gold"},
-            "arn:aws:dynamodb:eu-west-1:123456789012:table/carts": {"backup-plan": "none"},
+            "arn:aws:redshift:eu-west-1:123456789012:cluster:carts": {"backup-plan": "none"},
             "arn:aws:ec2:eu-west-1:123456789012:snapshot/snap-1": {"backup-plan": "gold"},
             "arn:aws:rds:eu-west-1:123456789012:snapshot:rds:orders": {"backup-plan": "gold"},
             "arn:aws:rds:eu-west-1:123456789012:cluster-snapshot:rds:x": {"backup-plan": "gold"},
-            "arn:aws:ec2:eu-west-1:123456789012:volume/vol-1": {"backup-plan": "gold"},
         }
 
         choice = chosen(others=others)
 
-        assert [finding.resource.split(":")[2] for finding in choice.findings] == ["rds", "s3"]
+        assert [finding.resource.split(":")[2] for finding in choice.findings] == ["fsx", "s3"]
         assert {finding.gap for finding in choice.findings} == {Gap.UNSUPPORTED}
+
+    def test_databases_and_tables_choose_as_machines_do(self) -> None:
+        choice = chosen(
+            database("orders", plan="gold"), table("carts", plan="silver"), database("metrics")
+        )
+
+        assert targets(choice) == {"gold": ["orders"], "silver": ["carts"]}
+        assert gaps(choice) == {"metrics": Gap.NEVER_TAGGED}
+
+    def test_a_copy_is_answered_for_by_its_source(self) -> None:
+        replica = replace(database("replica", plan="gold"), copy_of=f"{RDS}db:orders")
+        member = replace(database("ledger-1", plan="gold"), copy_of=f"{RDS}cluster:ledger")
+        silent = replace(database("ledger-2"), copy_of=f"{RDS}cluster:ledger")
+
+        choice = chosen(replica, member, silent)
+
+        assert targets(choice) == {}
+        assert gaps(choice) == {"replica": Gap.COPY, "ledger-1": Gap.COPY}
+        assert {one.why.split(",")[0] for one in choice.findings} == {
+            "a read replica of orders", "a member of ledger",
+        }  # fmt: skip
+
+    def test_a_stopped_database_is_not_asked_for_and_says_so(self) -> None:
+        choice = chosen(database("orders", state="stopped", plan="gold"))
+
+        assert targets(choice) == {}
+        assert gaps(choice) == {"orders": Gap.STOPPED}
+        assert choice.findings[0].plan == "gold"
+
+    def test_a_kind_of_cluster_that_no_plan_can_protect_is_told(self) -> None:
+        graph = replace(database("graph", plan="gold"), kind=None, type="Neptune cluster")
+
+        choice = chosen(graph)
+
+        assert gaps(choice) == {"graph": Gap.UNSUPPORTED}
+        assert "Neptune cluster" in choice.findings[0].why
+
+    def test_scripts_and_keys_are_frozen_with_the_target(self) -> None:
+        scripted = parse_backups_policy(SCRIPTED)
+        things = (
+            instance("app", "vol-1", "vol-2", plan="gold"),
+            replace(volume("vol-1", "app"), key="key-b"),
+            replace(volume("vol-2", "app"), key="key-a"),
+        )
+
+        (target,) = choose(Inventory(things), scripted).targets["gold"]
+
+        assert (target.script, target.script_timeout) == ("watchkeeper-freeze", 30)
+        assert target.keys == ("key-a", "key-b")
+        (by_hand,), missing = chosen_by_hand(
+            Inventory(things), [target.arn, "arn:gone"], scripted.plans["gold"]
+        )
+        assert (by_hand, missing) == (target, ["arn:gone"])
 
     def test_hostile_tag_values_are_quoted_short_and_escaped(self) -> None:
         choice = chosen(instance("app", "vol-1", plan="\x1b[31m" + "x" * 256))
@@ -177,6 +240,21 @@ def test_shards_hold_every_target_once_and_in_order() -> None:
 
     assert [len(shard) for shard in shards] == [400, 400, 201]
     assert [target for shard in shards for target in shard] == all_of_them
+
+
+def test_a_shard_is_of_one_service_and_scripts_are_alone_in_theirs() -> None:
+    kinds = [Kind.TABLE, Kind.VOLUME, Kind.DATABASE, Kind.INSTANCE, Kind.CLUSTER]
+    mixed = [Target(kind.value, kind, "") for kind in kinds]
+    frozen = Target("frozen", Kind.INSTANCE, "", script="watchkeeper-freeze")
+
+    shards = in_shards([*mixed, frozen])
+
+    assert [[target.arn for target in shard] for shard in shards] == [
+        ["frozen"],
+        ["ebs-volume", "ec2-instance"],
+        ["rds-instance", "rds-cluster"],
+        ["dynamodb-table"],
+    ]
 
 
 def snapshot(name: str, of: str, started: str = "02:00", **fields: Any) -> Snapshot:
@@ -270,59 +348,3 @@ class TestWhatSnapshotsAmountTo:
         assert (point.state, point.why) == (State.FAILED, "too long")
         assert point.completed_at is None
         assert [part.snapshot for part in point.parts] == ["snap-1"]
-
-
-def point(resource: str, created: datetime, state: State = State.COMPLETED) -> RecoveryPoint:
-    return RecoveryPoint(resource, "id", Kind.VOLUME, created, "run", "silver", PLACE, state)
-
-
-class TestHowPlansStand:
-    TARGETS = (Target("a", Kind.VOLUME, "a"), Target("b", Kind.VOLUME, "b"))
-
-    def covered(
-        self, *points: RecoveryPoint, taken: str = "ab", now: datetime | None = None
-    ) -> Any:
-        choice = Choice({"silver": self.TARGETS}, [])
-        newest = newest_completed(points)
-        return cover(POLICY, "silver", choice, taken, newest, at("02:00"), now or at("03:00"))
-
-    def test_all_is_well_when_everything_has_a_fresh_one(self) -> None:
-        stands = self.covered(point("a", at("02:01")), point("b", at("02:02")))
-
-        assert (stands.completed, stands.failed, stands.unprotected) == (2, 0, 0)
-        assert stands.oldest == at("02:01")
-
-    def test_the_worst_off_decides_how_far_the_plan_goes_back(self) -> None:
-        stands = self.covered(point("a", at("02:01")), point("b", at("02:02", day=20)))
-
-        assert stands.oldest == at("02:02", day=20)
-        assert [(one.resource, one.gap) for one in stands.findings] == [("b", Gap.RPO_MISSED)]
-        assert (stands.completed, stands.failed) == (1, 1)
-
-    def test_without_any_recovery_point_there_is_no_telling_how_far(self) -> None:
-        stands = self.covered(point("a", at("02:01")))
-
-        assert stands.oldest is None
-        assert [(one.resource, one.gap) for one in stands.findings] == [
-            ("b", Gap.NO_RECOVERY_POINT)
-        ]
-
-    def test_failed_ones_and_doubles_do_not_count(self) -> None:
-        stands = self.covered(
-            point("a", at("02:01")), point("b", at("02:02"), State.FAILED),
-            point("b", at("02:02"), State.DOUBLE),
-        )  # fmt: skip
-
-        assert stands.oldest is None
-
-    def test_who_chose_the_plan_after_the_night_began_is_told_but_not_held_against_it(self) -> None:
-        stands = self.covered(point("a", at("02:01")), taken="a")
-
-        assert stands.oldest == at("02:01")
-        assert "chose the plan after" in stands.findings[0].why
-        assert stands.at_risk == ()
-
-    def test_who_the_night_tried_to_protect_and_could_not_is_at_risk(self) -> None:
-        stands = self.covered(point("a", at("02:02", day=20)))
-
-        assert [one.resource for one in stands.at_risk] == ["a", "b"]

@@ -133,6 +133,9 @@ class TargetTable(Table):
             Target(
                 arn=target["arn"], kind=Kind(target["kind"]), name=target["name"],
                 volumes=tuple(target["volumes"]), left_out=tuple(target["left_out"]),
+                # What an older version froze has none of these.
+                keys=tuple(target.get("keys", ())), script=target.get("script", ""),
+                script_timeout=int(target.get("script_timeout", 0)),
             )
             for target in item["targets"]
         ]  # fmt: skip
@@ -230,7 +233,8 @@ class PolicyTable(Table):
 
 _KNOWN = {
     "pk", "sk", "listed_in", "resource", "id", "kind", "created_at", "run", "plan", "place",
-    "state", "parts", "completed_at", "tags", "holds", "why", "removed_at", "schema",
+    "state", "parts", "completed_at", "tags", "holds", "why", "removed_at", "keys", "manifest",
+    "consistency", "keeper", "until", "schema",
 }  # fmt: skip
 SCHEMA = 1
 
@@ -254,6 +258,11 @@ def to_item(point: RecoveryPoint) -> Item:
         "holds": list(point.holds),
         "why": point.why,
         "removed_at": naming.instant(point.removed_at) if point.removed_at else None,
+        "keys": list(point.keys) or None,
+        "manifest": point.manifest or None,
+        "consistency": point.consistency or None,
+        "keeper": point.keeper or None,
+        "until": naming.instant(point.until) if point.until else None,
         "schema": SCHEMA,
     }
 
@@ -277,6 +286,11 @@ def from_item(item: Mapping[str, Any]) -> RecoveryPoint:
         holds=tuple(item["holds"]),
         why=item["why"],
         removed_at=at("removed_at"),
+        keys=tuple(item.get("keys", ())),
+        manifest=item.get("manifest", ""),
+        consistency=item.get("consistency", ""),
+        keeper=item.get("keeper", ""),
+        until=at("until"),
         unknown={name: value for name, value in item.items() if name not in _KNOWN},
     )
 

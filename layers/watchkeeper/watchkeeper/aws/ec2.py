@@ -12,7 +12,7 @@ from watchkeeper import naming
 from watchkeeper.aws.client import ONCE, client
 from watchkeeper.aws.errors import NotThere, translated
 from watchkeeper.aws.iam import needs
-from watchkeeper.backups.model import Elsewhere, Kind, Resource, Snapshot, Target
+from watchkeeper.backups.model import Kind, Resource, Snapshot, Target
 
 PAGE = 500
 """DescribeVolumes gives at most 500 a page; the other calls used here take as many."""
@@ -25,17 +25,12 @@ COPY = "vol-ffffffff"
 LIVING = frozenset({"pending", "running", "stopping", "stopped"})
 """Instance states with volumes worth a snapshot; terminated instances stay visible for an hour."""
 STATEFUL = [
-    "rds", "dynamodb", "s3:bucket", "elasticfilesystem", "fsx", "elasticache", "redshift", "es",
-    "kafka",
+    "s3:bucket", "elasticfilesystem", "fsx", "elasticache", "redshift", "es", "kafka",
 ]  # fmt: skip
-"""Services whose resources hold data that somebody may ask a plan to protect. EC2 is not among
-them: it answers for itself, and a fleet's volumes would come back here a hundred a page.
+"""Services whose resources hold data that somebody may ask a plan to protect. EC2, RDS and DynamoDB
+are not among them: each answers for itself, and what they hold would come back here a hundred a
+page.
 """
-OTHERS = {
-    "aws:backup:source-resource": "AWS Backup",
-    "aws:dlm:lifecycle-policy-id": "Data Lifecycle Manager",
-}
-"""Tags that other services put on the snapshots they take and manage."""
 
 Tags = Mapping[str, str]
 
@@ -82,19 +77,6 @@ class Fleet(_Ec2):
             if volume["State"] not in ("deleting", "deleted")
         ]
 
-    @needs("ec2:DescribeSnapshots")
-    def protected_elsewhere(self) -> dict[str, Elsewhere]:
-        """Per volume id, the newest snapshot that another service of AWS keeps of it."""
-        filters = [{"Name": "tag-key", "Values": list(OTHERS)}]
-        found = self._pages(
-            "describe_snapshots", "Snapshots", SNAPSHOT_PAGE, OwnerIds=["self"], Filters=filters
-        )
-        newest: dict[str, Elsewhere] = {}
-        for snapshot in sorted(found, key=lambda one: one["StartTime"]):
-            by = next(name for tag, name in OTHERS.items() if tag in _tags(snapshot))
-            newest[snapshot["VolumeId"]] = Elsewhere(by, snapshot["StartTime"])
-        return newest
-
     def _instance(self, found: Mapping[str, Any]) -> Resource:
         root = found.get("RootDeviceName")
         mappings = [mapping for mapping in found.get("BlockDeviceMappings", []) if "Ebs" in mapping]
@@ -119,6 +101,7 @@ class Fleet(_Ec2):
             tags=_tags(found),
             state=found["State"],
             attached_to=attachments[0]["InstanceId"] if attachments else "",
+            key=found.get("KmsKeyId", ""),
         )
 
 
@@ -322,6 +305,7 @@ def _snapshot(found: Mapping[str, Any]) -> Snapshot:
         problem=found.get("StateMessage", ""),
         tier=found.get("StorageTier", "standard"),
         owner=found["OwnerId"],
+        key=found.get("KmsKeyId", ""),
     )
 
 

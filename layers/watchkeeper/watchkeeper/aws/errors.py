@@ -67,6 +67,8 @@ THROTTLES = frozenset({
     "TransactionConflictException",
     # EBS takes one snapshot per volume in 15 s.
     "SnapshotCreationPerVolumeRateExceeded",
+    # Two conditional writes of one S3 object met.
+    "ConditionalRequestConflict",
 })  # fmt: skip
 DENIALS = frozenset({
     "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError",
@@ -75,12 +77,12 @@ DENIALS = frozenset({
 })  # fmt: skip
 QUOTAS = frozenset({
     "SnapshotLimitExceeded", "ResourceLimitExceeded", "LimitExceededException",
-    "ServiceQuotaExceededException",
+    "ServiceQuotaExceededException", "SnapshotQuotaExceeded",
     # Five unfinished snapshots of one volume, and failed ones count until they are deleted: waiting
     # for that would hold up every other volume.
     "ConcurrentSnapshotLimitExceeded",
 })  # fmt: skip
-TAKEN = frozenset({"ConditionalCheckFailedException"})
+TAKEN = frozenset({"ConditionalCheckFailedException", "PreconditionFailed"})
 BY_CODE: tuple[tuple[frozenset[str], type[AwsError]], ...] = (
     (THROTTLES, Throttled),
     (DENIALS, Denied),

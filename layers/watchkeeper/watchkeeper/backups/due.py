@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchkeeper import naming
+from watchkeeper.backups.coverage import hours
 from watchkeeper.backups.model import Standing
-from watchkeeper.backups.rules import hours
 from watchkeeper.policy import BackupsPolicy
 from watchkeeper.schedules import Schedule, occurrences
 

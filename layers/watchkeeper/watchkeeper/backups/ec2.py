@@ -1,102 +1,100 @@
-"""EC2 instances and EBS volumes: what there is, how a recovery point of them is made, and what the
-account shows.
+"""EC2 instances and EBS volumes: what there is, how a recovery point of them is made and removed,
+and what the account shows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from watchkeeper import naming
-from watchkeeper.aws.ec2 import (
-    OTHERS,
-    Fleet,
-    SnapshotRemover,
-    Snapshots,
-    SnapshotTaker,
-    TaggedResources,
-)
-from watchkeeper.backups.model import Blockers, Kind, Place, RecoveryPoint, Snapshot, Target
-from watchkeeper.backups.rules import Found, Inventory, found_by_source
-from watchkeeper.quoting import quoted
+from watchkeeper.aws.ec2 import Fleet, SnapshotRemover, Snapshots, SnapshotTaker
+from watchkeeper.backups.model import Asked, Kind, Place, Resource, Service, Snapshot, Span, Target
+from watchkeeper.backups.rules import found_by_source
+from watchkeeper.backups.services import BySource
 
 TAG_VALUE = 256
 """The longest value that EC2 takes for a tag."""
 
 
 @dataclass(frozen=True)
-class Ec2Sources:
-    """What can be backed up."""
+class Ec2Taker:
+    """Makes recovery points of instances and volumes."""
 
     fleet: Fleet
-    tagged: TaggedResources
-
-    def inventory(self, choose_by: str) -> Inventory:
-        return Inventory(
-            instances=self.fleet.instances(),
-            volumes=self.fleet.volumes(),
-            others=self.tagged.with_tag(choose_by),
-            elsewhere=self.fleet.protected_elsewhere(),
-        )
-
-
-@dataclass(frozen=True)
-class Ec2Points:
-    """What the account shows of our recovery points."""
-
+    taker: SnapshotTaker
     snapshots: Snapshots
     place: Place
 
-    def of_run(self, run_id: str) -> dict[tuple[str, str], Found]:
-        return self.amount_to(self.snapshots.of_run(run_id))
+    service = Service.EC2
+    repeats_safely = False
+    """CreateSnapshot knows neither a client token nor a name of ours."""
 
-    def amount_to(self, snapshots: Iterable[Snapshot]) -> dict[tuple[str, str], Found]:
-        """Per run and source, the recovery points that these snapshots make."""
-        return found_by_source(snapshots, self.place)
+    def resources(self) -> Sequence[Resource]:
+        return [*self.fleet.instances(), *self.fleet.volumes()]
 
-    def all(self) -> list[Snapshot]:
-        return self.snapshots.all()
+    def spans(self, _arns: Iterable[str], /) -> Mapping[str, Span | None]:
+        """EBS knows no point-in-time recovery."""
+        return {}
 
-    def parts_of(self, points: Iterable[RecoveryPoint]) -> list[Snapshot]:
-        """The snapshots of these points that exist, also those whose tags somebody took off."""
-        return self.snapshots.named(part.snapshot for point in points for part in point.parts)
+    def take(self, target: Target, asked: Asked, _now: datetime, /) -> str:
+        """Start a recovery point. Any error but Unclear means that none was started."""
+        if target.kind is Kind.INSTANCE:
+            self.taker.snapshot_instance(target, tags_of(target, asked))
+        else:
+            self.taker.snapshot_volume(target, tags_of(target, asked))
+        return ""
 
-    def runs_of(self, snapshot_ids: list[str]) -> set[str]:
-        return self.snapshots.runs_of(snapshot_ids)
+    def of_run(self, asked: Asked, _targets: Sequence[Target], /) -> BySource:
+        return found_by_source(self.snapshots.of_run(asked.run), self.place)
+
+    def all(self) -> BySource:
+        return found_by_source(self.snapshots.all(), self.place)
 
 
-def take(taker: SnapshotTaker, target: Target, tags: Mapping[str, str]) -> None:
-    """Start a recovery point. Any error but Unclear means that none was started."""
-    if target.kind is Kind.INSTANCE:
-        taker.snapshot_instance(target, tags)
-    else:
-        taker.snapshot_volume(target, tags)
-
-
-def tags_of(run_id: str, plan: str, words: str, stack: str, target: Target) -> dict[str, str]:
+def tags_of(target: Target, asked: Asked) -> dict[str, str]:
     """The catalogue's truth, written onto the snapshot in the call that makes it."""
     tags = {
-        naming.TAG_STACK: stack,
-        naming.TAG_RUN: run_id,
-        naming.TAG_PLAN: plan,
+        naming.TAG_STACK: asked.stack,
+        naming.TAG_RUN: asked.run,
+        naming.TAG_PLAN: asked.plan,
         naming.TAG_SOURCE: target.arn,
-        naming.TAG_POINT: naming.point_id(run_id, target.arn),
-        "Name": f"{target.name or naming.ec2_id(target.arn)} {plan}"[:TAG_VALUE],
+        naming.TAG_POINT: naming.point_id(asked.run, target.arn),
+        naming.TAG_WORDS: asked.words,
+        naming.TAG_CONSISTENCY: asked.consistency[:TAG_VALUE],
+        "Name": f"{target.name or naming.ec2_id(target.arn)} {asked.plan}"[:TAG_VALUE],
     }
-    return tags | {naming.TAG_WORDS: words} if words else tags
+    return {key: value for key, value in tags.items() if value}
 
 
-def blockers(remover: SnapshotRemover, snapshots: Iterable[Snapshot]) -> Blockers:
-    return Blockers(
-        locked=remover.locked(),
-        in_images=remover.in_images(),
-        held={one.id: reason for one in snapshots if (reason := forbidden(one.tags))},
-    )
+@dataclass(frozen=True)
+class Ec2Keeper:
+    """Looks at recovery points of instances and volumes, and removes them."""
 
+    snapshots: Snapshots
+    remover: SnapshotRemover
+    place: Place
 
-def forbidden(tags: Mapping[str, str]) -> str:
-    """What a snapshot's own tags say against its removal; empty if nothing."""
-    if naming.TAG_STACK not in tags:
-        return f"has lost its tag {naming.TAG_STACK}: only what carries it may be removed"
-    if naming.TAG_LEGAL_HOLD in tags:
-        return f"is under legal hold ({quoted(tags[naming.TAG_LEGAL_HOLD])})"
-    keepers = [keeper for tag, keeper in OTHERS.items() if tag in tags]
-    return f"is managed by {keepers[0]}" if keepers else ""
+    service = Service.EC2
+
+    def all(self) -> Sequence[Snapshot]:
+        return self.snapshots.all()
+
+    def parts(self, snapshot_ids: Iterable[str]) -> Sequence[Snapshot]:
+        return self.snapshots.named(snapshot_ids)
+
+    def amount_to(self, snapshots: Iterable[Snapshot]) -> BySource:
+        return found_by_source(snapshots, self.place)
+
+    def forbidden(self, snapshots: Sequence[Snapshot]) -> Mapping[str, str]:
+        locked, in_images = self.remover.locked(), self.remover.in_images()
+        reasons = {
+            one.id: [said[one.id] for said in (locked, in_images) if one.id in said]
+            for one in snapshots
+        }
+        return {snapshot: " and ".join(said) for snapshot, said in reasons.items() if said}
+
+    def shared_with(self, snapshot_id: str) -> str:
+        return self.remover.shared_with(snapshot_id)
+
+    def delete(self, snapshot_id: str) -> None:
+        self.remover.delete(snapshot_id)

@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue, PolicyTable
 from watchkeeper.aws.clock import Clock
+from watchkeeper.aws.dynamodb_backups import TableBackupRemover, TableBackups
 from watchkeeper.aws.ec2 import SnapshotRemover, Snapshots
+from watchkeeper.aws.objects import ManifestReader
+from watchkeeper.aws.rds import DatabaseSnapshotRemover, DatabaseSnapshots
 from watchkeeper.aws.removals import RemovalTable
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.aws.table import Item
 from watchkeeper.aws.topics import Topics
 from watchkeeper.backups import expire_steps
-from watchkeeper.backups.ec2 import Ec2Points
+from watchkeeper.backups.dynamodb import DynamoDbKeeper
+from watchkeeper.backups.ec2 import Ec2Keeper
 from watchkeeper.backups.expire_steps import EXPIRY, Expiring
-from watchkeeper.backups.model import CAPABILITY, Place
+from watchkeeper.backups.model import CAPABILITY, Place, Service
+from watchkeeper.backups.rds import RdsKeeper
 from watchkeeper.backups.removal import Decision
+from watchkeeper.backups.services import Keeper
 from watchkeeper.runs.engine import Engine, advance_all
 from watchkeeper.runs.record import new_run
 from watchkeeper.settings import ExpireBackupsSettings
@@ -101,11 +107,22 @@ class ExpireBackups:
     def cloud(self) -> Expiring:
         return Expiring(
             policy=lambda: _in_force_or_none(self.policies),
-            shown=Ec2Points(Snapshots(self.settings.stack), Place.of(self.settings.place)),
-            remover=SnapshotRemover(),
+            keepers=self._keepers(),
             removals=RemovalTable(self.settings.table),
             catalogue=Catalogue(self.settings.table, self.settings.stack),
         )
+
+    def _keepers(self) -> dict[Service, Keeper]:
+        stack, place = self.settings.stack, Place.of(self.settings.place)
+        manifests = ManifestReader(self.settings.evidence_bucket)
+        databases = DatabaseSnapshots(stack, self.settings.place)
+        return {
+            Service.EC2: Ec2Keeper(Snapshots(stack), SnapshotRemover(), place),
+            Service.RDS: RdsKeeper(databases, DatabaseSnapshotRemover(), manifests, place),
+            Service.DYNAMODB: DynamoDbKeeper(
+                TableBackups(stack), TableBackupRemover(stack), manifests, place
+            ),
+        }
 
 
 def _shown(decision: Decision) -> dict[str, Any]:

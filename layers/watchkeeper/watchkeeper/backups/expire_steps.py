@@ -1,24 +1,26 @@
 """How recovery points that no rule keeps are removed: planned, capped, asked for, read back."""
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue
-from watchkeeper.aws.ec2 import SnapshotRemover
 from watchkeeper.aws.errors import Denied, NotThere, Refused
 from watchkeeper.aws.removals import Removal, RemovalTable
-from watchkeeper.backups.ec2 import Ec2Points, blockers, forbidden
-from watchkeeper.backups.model import COUNTS, RecoveryPoint, Snapshot, State
+from watchkeeper.backups.model import COUNTS, Blockers, RecoveryPoint, Service, Snapshot, State
 from watchkeeper.backups.removal import (
     Reconciled,
     RemovalPlan,
+    forbidden,
     is_last_good,
     plan_removal,
     reconcile,
     stood,
 )
+from watchkeeper.backups.rules import Found
+from watchkeeper.backups.services import Keeper
 from watchkeeper.news.backups import RecoveryPointsRemoved, RemovalHalted
 from watchkeeper.news.base import LINE, LINES
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting
@@ -38,10 +40,12 @@ class Expiring:
 
     policy: "Callable[[], BackupsPolicy | None]"
     """The policy in force; None while nobody has read the operator's."""
-    shown: Ec2Points
-    remover: SnapshotRemover
+    keepers: Mapping[Service, Keeper]
     removals: RemovalTable
     catalogue: Catalogue
+
+    def keeper_of(self, point: RecoveryPoint) -> Keeper:
+        return self.keepers[point.kind.service]
 
 
 def planned(
@@ -49,14 +53,38 @@ def planned(
 ) -> tuple[Reconciled, RemovalPlan]:
     """The plan as of now. Touches nothing."""
     listed = list(cloud.catalogue.listed())
-    ours = cloud.shown.all()
-    seen = {snapshot.id for snapshot in ours}
-    # Not shown with our tags is not gone: somebody may have taken the tags off.
-    missed = [one for one in listed if any(part.snapshot not in seen for part in one.parts)]
-    snapshots = {one.id: one for one in (*cloud.shown.parts_of(missed), *ours)}
-    known = reconcile(listed, cloud.shown.amount_to(ours), snapshots.keys(), now)
-    plan = plan_removal(known.points, policy, blockers(cloud.remover, snapshots.values()), now)
-    return known, plan
+    found: dict[tuple[str, str], Found] = {}
+    there: dict[str, Snapshot] = {}
+    by_service: dict[str, str] = {}
+    for service, keeper in cloud.keepers.items():
+        points = [point for point in listed if point.kind.service is service]
+        ours = keeper.all()
+        found |= keeper.amount_to(_of_unlisted(ours, points))
+        # Not shown as ours is not gone: somebody may have taken the tags off.
+        unseen = _part_ids(points) - {one.id for one in ours}
+        snapshots = [*keeper.parts(unseen), *ours]
+        there |= {one.id: one for one in snapshots}
+        by_service |= keeper.forbidden(snapshots)
+    by_tags = {one.id: why for one in there.values() if (why := forbidden(one.tags))}
+    known = reconcile(listed, found, there.keys(), now)
+    return known, plan_removal(known.points, policy, Blockers(by_service, by_tags), now)
+
+
+def _of_unlisted(ours: Sequence[Snapshot], listed: Sequence[RecoveryPoint]) -> list[Snapshot]:
+    """All snapshots of those sources and runs of which the catalogue does not name every one: only
+    these can tell something new.
+    """
+    known = _part_ids(listed)
+    new = {_source(one) for one in ours if one.id not in known}
+    return [one for one in ours if _source(one) in new]
+
+
+def _source(snapshot: Snapshot) -> tuple[str | None, str | None]:
+    return snapshot.tags.get(naming.TAG_RUN), snapshot.tags.get(naming.TAG_SOURCE)
+
+
+def _part_ids(points: Iterable[RecoveryPoint]) -> set[str]:
+    return {part.snapshot for point in points for part in point.parts}
 
 
 def ensure_planned(run: Run, cloud: Expiring, now: datetime) -> Report:
@@ -93,7 +121,7 @@ def _removal(point: RecoveryPoint, why: str) -> Removal:
 
 
 def ensure_removed(run: Run, cloud: Expiring, now: datetime) -> Report:
-    """Ask EC2 for the deletions, in the frozen order.
+    """Ask for the deletions, in the frozen order.
 
     The catalogue says `removing` before the first call is made.
     """
@@ -109,13 +137,13 @@ def ensure_removed(run: Run, cloud: Expiring, now: datetime) -> Report:
 
 
 def _remove(removal: Removal, cloud: Expiring) -> str:
-    """The reason if it cannot go; empty once EC2 has been asked."""
+    """The reason if it cannot go; empty once its service has been asked."""
     history = cloud.catalogue.of(removal.resource)
     point = next((one for one in history if removal.is_of(one)), None)
     if point is None or point.state is State.REMOVED:
         return ""
     # The world may have changed since the plan, so what forbids a removal is asked again.
-    shown = cloud.shown.parts_of([point])
+    shown = cloud.keeper_of(point).parts(_part_ids([point]))
     as_it_stood = replace(point, state=removal.was)
     others = [one for one in history if one is not point]
     if is_last_good(as_it_stood, [as_it_stood, *others]):
@@ -137,7 +165,7 @@ def _delete(point: RecoveryPoint, there: Container[str], was: State, cloud: Expi
         if part.snapshot not in there:
             continue
         try:
-            cloud.remover.delete(part.snapshot)
+            cloud.keeper_of(point).delete(part.snapshot)
         except NotThere:
             continue
         except Denied:
@@ -161,7 +189,7 @@ def shared(point: RecoveryPoint, cloud: Expiring) -> str:
     """A sentence about who else may use it; empty if nobody."""
     for part in point.parts:
         try:
-            if users := cloud.remover.shared_with(part.snapshot):
+            if users := cloud.keeper_of(point).shared_with(part.snapshot):
                 return f"{part.snapshot} {users}"
         except NotThere:
             continue
@@ -171,7 +199,13 @@ def shared(point: RecoveryPoint, cloud: Expiring) -> str:
 def ensure_confirmed(run: Run, cloud: Expiring, now: datetime) -> Report:
     """Read back: what Describe no longer shows is gone, and its record says so for ever."""
     removing = [point for point in cloud.catalogue.listed() if point.state is State.REMOVING]
-    there = {snapshot.id for snapshot in cloud.shown.parts_of(removing)}
+    there = {
+        snapshot.id
+        for service, keeper in cloud.keepers.items()
+        for snapshot in keeper.parts(
+            _part_ids(point for point in removing if point.kind.service is service)
+        )
+    }
     waiting = [point for point in removing if any(part.snapshot in there for part in point.parts)]
     removed = int(run.facts.get("removed", "0"))
     for point in removing:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from watchkeeper import naming
+from watchkeeper.backups.coverage import newest_completed
 from watchkeeper.backups.model import Blockers, RecoveryPoint, State
 from watchkeeper.backups.retention import Point, plan_retention
-from watchkeeper.backups.rules import Found, newest_completed
+from watchkeeper.backups.rules import Found
+from watchkeeper.quoting import quoted
 
 if TYPE_CHECKING:
     from watchkeeper.policy import BackupsPolicy
@@ -117,6 +119,16 @@ def _clear_away(
         else:
             removed.append(Decision(point, f"{what}; nothing is lost with it"))
     return RemovalPlan(removed=removed, blocked=blocked, set_aside=aside)
+
+
+def forbidden(tags: Mapping[str, str]) -> str:
+    """What a snapshot's own tags say against its removal; empty if nothing."""
+    if naming.TAG_STACK not in tags:
+        return f"has lost its tag {naming.TAG_STACK}: only what carries it may be removed"
+    if naming.TAG_LEGAL_HOLD in tags:
+        return f"is under legal hold ({quoted(tags[naming.TAG_LEGAL_HOLD])})"
+    keepers = [keeper for tag, keeper in naming.TAGS_OF_OTHERS.items() if tag in tags]
+    return f"is managed by {keepers[0]}" if keepers else ""
 
 
 # ── Catalogue and account, compared ───────────────────────────────────────────────────────────────

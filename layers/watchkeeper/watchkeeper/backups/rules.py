@@ -1,4 +1,6 @@
-"""What backups decide, and why. Pure: plain data and `now` in, decisions with their reasons out."""
+"""What a night takes, and what the account's snapshots amount to. Pure: plain data in, decisions
+with their reasons out.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from watchkeeper import naming
 from watchkeeper.backups.model import (
-    ACCEPTED,
+    KIND_OF,
     OPTED_OUT,
-    Coverage,
     Elsewhere,
     Finding,
     Gap,
@@ -20,6 +21,7 @@ from watchkeeper.backups.model import (
     Place,
     RecoveryPoint,
     Resource,
+    Service,
     Snapshot,
     State,
     Target,
@@ -27,7 +29,7 @@ from watchkeeper.backups.model import (
 from watchkeeper.quoting import quoted
 
 if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none
-    from watchkeeper.policy import BackupsPolicy
+    from watchkeeper.policy import BackupsPolicy, Plan
 
 SHARD = 400
 """Targets in one shard: EC2 lets an account create about five snapshots a second, so a shard takes
@@ -42,12 +44,14 @@ recovery point.
 class Inventory:
     """What there is, as Describe shows it now."""
 
-    instances: Sequence[Resource] = ()
-    volumes: Sequence[Resource] = ()
+    resources: Sequence[Resource] = ()
     others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """ARN and tags of resources of any kind that carry the tag by which resources choose."""
     elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
-    """Per volume id, what another service keeps of it."""
+    """Per ARN, the newest recovery point that somebody else keeps."""
+
+    def of(self, *kinds: Kind) -> list[Resource]:
+        return [resource for resource in self.resources if resource.kind in kinds]
 
 
 @dataclass(frozen=True)
@@ -59,29 +63,12 @@ class Choice:
 
 
 def choose(inventory: Inventory, policy: "BackupsPolicy") -> Choice:
-    """Who is backed up by which plan, and who by none, with reasons.
-
-    An instance takes all its volumes along as one crash-consistent set. A volume is taken by itself
-    if its own tag names another plan than its instance's, or if its instance is in no plan.
-    """
+    """Who is backed up by which plan, and who by none, with reasons."""
     chosen: dict[str, list[Target]] = defaultdict(list)
     findings: list[Finding] = []
-    volumes = {naming.ec2_id(volume.arn): volume for volume in inventory.volumes}
-    plan_of_instance: dict[str, str] = {}
-    for instance in inventory.instances:
-        plan = _plan_of(instance, policy, findings, _keepers(instance.volumes, inventory.elsewhere))
-        target = _instance_target(instance, plan, policy, volumes, findings) if plan else None
-        if target:
-            plan_of_instance[naming.ec2_id(instance.arn)] = plan
-            chosen[plan].append(target)
-    instance_ids = {naming.ec2_id(instance.arn) for instance in inventory.instances}
-    for volume_id, volume in volumes.items():
-        if volume.attached_to in instance_ids and policy.choose_by not in volume.tags:
-            continue  # its instance answers for it
-        plan = _plan_of(volume, policy, findings, _keepers([volume_id], inventory.elsewhere))
-        if plan and plan != plan_of_instance.get(volume.attached_to):
-            chosen[plan].append(Target(volume.arn, Kind.VOLUME, volume.name))
-    findings += _unsupported(inventory.others, policy)
+    _choose_machines(inventory, policy, chosen, findings)
+    _choose_databases(inventory, policy, chosen, findings)
+    findings += _unsupported(inventory, policy)
     order = list(Gap)
     findings.sort(key=lambda finding: (order.index(finding.gap), finding.name, finding.resource))
     return Choice(
@@ -90,15 +77,92 @@ def choose(inventory: Inventory, policy: "BackupsPolicy") -> Choice:
     )
 
 
+def _choose_machines(
+    inventory: Inventory,
+    policy: "BackupsPolicy",
+    chosen: dict[str, list[Target]],
+    findings: list[Finding],
+) -> None:
+    """An instance takes all its volumes along as one crash-consistent set. A volume is taken by
+    itself if its own tag names another plan than its instance's, or if its instance is in no plan.
+    """
+    volumes = _by_id(inventory)
+    plan_of_instance: dict[str, str] = {}
+    for instance in inventory.of(Kind.INSTANCE):
+        parts = [volumes[one].arn if one in volumes else one for one in instance.volumes]
+        kept = _kept([instance.arn], inventory.elsewhere) or _kept(parts, inventory.elsewhere)
+        plan = _plan_of(instance, policy, findings, kept)
+        left_out = [
+            one for one in instance.volumes
+            if one in volumes and volumes[one].tags.get(policy.choose_by) == OPTED_OUT
+        ]  # fmt: skip
+        if plan and set(instance.volumes) <= set(left_out):
+            findings.append(_nothing_to_keep(instance, plan, left_out))
+            plan = ""
+        elif plan:
+            chosen[plan].append(_instance_target(instance, policy.plans[plan], volumes, left_out))
+        plan_of_instance[naming.ec2_id(instance.arn)] = plan
+    for volume in volumes.values():
+        if volume.attached_to in plan_of_instance and policy.choose_by not in volume.tags:
+            continue  # its instance answers for it
+        plan = _plan_of(volume, policy, findings, _kept([volume.arn], inventory.elsewhere))
+        if plan and plan != plan_of_instance.get(volume.attached_to):
+            chosen[plan].append(_target(volume))
+
+
+def _nothing_to_keep(instance: Resource, plan: str, left_out: Sequence[str]) -> Finding:
+    what = "all its volumes have opted out" if left_out else "it has no EBS volumes"
+    why = f"the instance is in plan {plan}, but {what}"
+    return Finding(instance.arn, instance.name, Gap.NOTHING_TO_KEEP, why, plan)
+
+
+def _choose_databases(
+    inventory: Inventory,
+    policy: "BackupsPolicy",
+    chosen: dict[str, list[Target]],
+    findings: list[Finding],
+) -> None:
+    """Databases and tables, each by itself. What only copies another is answered for by that one;
+    RDS takes no snapshots of what is stopped.
+    """
+    for one in inventory.of(Kind.DATABASE, Kind.CLUSTER, Kind.TABLE):
+        if one.copy_of:
+            findings += _copied(one, policy)
+            continue
+        plan = _plan_of(one, policy, findings, _kept([one.arn], inventory.elsewhere))
+        if plan and one.state in STOPPED:
+            why = (
+                "RDS takes no snapshot of it until it is started, which RDS does itself after seven"
+                " days; nothing changes in it before that"
+            )
+            findings.append(Finding(one.arn, one.name, Gap.STOPPED, why, plan))
+        elif plan:
+            chosen[plan].append(_target(one))
+
+
+STOPPED = frozenset({"stopped", "stopping"})
+
+
+def _copied(copy: Resource, policy: "BackupsPolicy") -> list[Finding]:
+    """A finding for a copy that asks for a plan; one that asks for nothing needs no word."""
+    value = copy.tags.get(policy.choose_by, OPTED_OUT)
+    if value == OPTED_OUT:
+        return []
+    source = naming.rds_name(copy.copy_of)
+    what = "a member" if Kind.of(copy.copy_of) is Kind.CLUSTER else "a read replica"
+    why = f"{what} of {source}, which is backed up in its place if its own tag names a plan"
+    return [Finding(copy.arn, copy.name, Gap.COPY, why)]
+
+
 def _plan_of(
-    resource: Resource, policy: "BackupsPolicy", findings: list[Finding], keepers: str
+    resource: Resource, policy: "BackupsPolicy", findings: list[Finding], kept: str
 ) -> str:
     """The plan that a resource has chosen; empty, with a finding, if none."""
     value = resource.tags.get(policy.choose_by)
     if value in policy.plans:
         return value or ""
     if value is None:
-        finding = _never_tagged(resource, policy, keepers)
+        finding = _never_tagged(resource, policy, kept)
     elif value == OPTED_OUT:
         why = f"its tag {policy.choose_by} says {OPTED_OUT!r}"
         finding = Finding(resource.arn, resource.name, Gap.OPTED_OUT, why)
@@ -111,9 +175,9 @@ def _plan_of(
     return ""
 
 
-def _never_tagged(resource: Resource, policy: "BackupsPolicy", keepers: str) -> Finding:
-    if keepers:
-        return Finding(resource.arn, resource.name, Gap.ELSEWHERE, keepers)
+def _never_tagged(resource: Resource, policy: "BackupsPolicy", kept: str) -> Finding:
+    if kept:
+        return Finding(resource.arn, resource.name, Gap.ELSEWHERE, kept)
     near = get_close_matches(policy.choose_by, resource.tags, n=1, cutoff=0.8)
     meant = f" (is its tag {quoted(near[0])} a slip?)" if near else ""
     remedy = f"set it to a plan or to {OPTED_OUT!r}"
@@ -121,58 +185,97 @@ def _never_tagged(resource: Resource, policy: "BackupsPolicy", keepers: str) -> 
     return Finding(resource.arn, resource.name, Gap.NEVER_TAGGED, why)
 
 
-def _keepers(volumes: Iterable[str], elsewhere: Mapping[str, Elsewhere]) -> str:
-    """A sentence, if every one of the volumes has snapshots of another service."""
-    kept = [elsewhere.get(volume) for volume in volumes]
-    known = [one for one in kept if one]
-    if not known or len(known) < len(kept):
+def _kept(arns: Sequence[str], elsewhere: Mapping[str, Elsewhere]) -> str:
+    """A sentence, if somebody else keeps recovery points of every one of these."""
+    known = [elsewhere[arn] for arn in arns if arn in elsewhere]
+    if not known or len(known) < len(arns):
         return ""
     services = " and ".join(sorted({one.by for one in known}))
     newest = min(one.newest for one in known)
-    return f"{services} took its newest snapshot at {newest:%Y-%m-%d %H:%M} UTC"
+    return f"{services} took its newest recovery point at {newest:%Y-%m-%d %H:%M} UTC"
+
+
+def chosen_by_hand(
+    inventory: Inventory, only: Sequence[str], plan: "Plan"
+) -> tuple[list[Target], list[str]]:
+    """The named resources as `plan` takes them, whatever their tags say; and those that there are
+    not.
+    """
+    there = {resource.arn: resource for resource in inventory.resources if resource.kind}
+    volumes = _by_id(inventory)
+    targets = [
+        _instance_target(there[arn], plan, volumes)
+        if there[arn].kind is Kind.INSTANCE
+        else _target(there[arn])
+        for arn in only
+        if arn in there
+    ]
+    return targets, [arn for arn in only if arn not in there]
+
+
+def _by_id(inventory: Inventory) -> dict[str, Resource]:
+    return {naming.ec2_id(volume.arn): volume for volume in inventory.of(Kind.VOLUME)}
+
+
+def _target(resource: Resource) -> Target:
+    keys = (resource.key,) if resource.key else ()
+    kind = KIND_OF[naming.service_and_type(resource.arn)]
+    return Target(resource.arn, kind, resource.name, keys=keys)
 
 
 def _instance_target(
-    instance: Resource,
-    plan: str,
-    policy: "BackupsPolicy",
-    volumes: Mapping[str, Resource],
-    findings: list[Finding],
-) -> Target | None:
-    left_out = tuple(
-        volume for volume in instance.volumes
-        if volume in volumes and volumes[volume].tags.get(policy.choose_by) == OPTED_OUT
-    )  # fmt: skip
-    if set(instance.volumes) <= set(left_out):
-        what = "all its volumes have opted out" if left_out else "it has no EBS volumes"
-        why = f"the instance is in plan {plan}, but {what}"
-        findings.append(Finding(instance.arn, instance.name, Gap.NOTHING_TO_KEEP, why, plan))
-        return None
-    return Target(instance.arn, Kind.INSTANCE, instance.name, instance.volumes, left_out)
+    instance: Resource, plan: "Plan", volumes: Mapping[str, Resource], left_out: Sequence[str] = ()
+) -> Target:
+    keys = {
+        volumes[volume].key
+        for volume in instance.volumes
+        if volume in volumes and volume not in left_out
+    }
+    return Target(
+        arn=instance.arn,
+        kind=Kind.INSTANCE,
+        name=instance.name,
+        volumes=instance.volumes,
+        left_out=tuple(left_out),
+        keys=tuple(sorted(keys - {""})),
+        script=plan.scripts.document if plan.scripts else "",
+        script_timeout=int(plan.scripts.timeout.total_seconds()) if plan.scripts else 0,
+    )
 
 
 COPIES = frozenset({"snapshot", "cluster-snapshot", "image", "recovery-point"})
 """Things that carry their source's tags along and ask for nothing themselves."""
-ANSWER_FOR_THEMSELVES = frozenset({"ec2:instance", "ec2:volume"})
 
 
-def _unsupported(others: Mapping[str, Mapping[str, str]], policy: "BackupsPolicy") -> list[Finding]:
-    findings = []
-    for arn, tags in sorted(others.items()):
-        service, resource = arn.split(":", 5)[2::3]
-        # A bucket's ARN is its name alone; the others begin with their type.
-        thing = "bucket" if service == "s3" else resource.replace("/", ":").split(":")[0]
-        kind = f"{service}:{thing}"
-        value = tags.get(policy.choose_by, "")
-        if value == OPTED_OUT or thing in COPIES or kind in ANSWER_FOR_THEMSELVES:
-            continue
-        why = f"it asks for plan {quoted(value)}, but no plan can protect the kind {kind} yet"
-        findings.append(Finding(arn, tags.get("Name", ""), Gap.UNSUPPORTED, why))
-    return findings
+def _unsupported(inventory: Inventory, policy: "BackupsPolicy") -> list[Finding]:
+    """What asks for a plan and is of a kind that none can protect."""
+    asking = [
+        (one.arn, one.name, one.type, one.tags.get(policy.choose_by, OPTED_OUT))
+        for one in inventory.resources
+        if one.kind is None
+    ]
+    for arn, tags in sorted(inventory.others.items()):
+        service, thing = naming.service_and_type(arn)
+        if thing not in COPIES:
+            value = tags.get(policy.choose_by, "")
+            asking.append((arn, tags.get("Name", ""), f"{service}:{thing}", value))
+    why = "it asks for plan {}, but no plan can protect the kind {} yet"
+    return [
+        Finding(arn, name, Gap.UNSUPPORTED, why.format(quoted(value), kind))
+        for arn, name, kind, value in asking
+        if value != OPTED_OUT
+    ]
 
 
 def in_shards(targets: Sequence[Target], size: int = SHARD) -> list[Sequence[Target]]:
-    return [targets[start : start + size] for start in range(0, len(targets), size)]
+    """Cut by service, so that a database that waits for its window holds up no volume. What has
+    scripts around it is a shard by itself, held still no longer than it must be.
+    """
+    shards: list[Sequence[Target]] = [[target] for target in targets if target.script]
+    for service in Service:
+        rest = [one for one in targets if one.kind.service is service and not one.script]
+        shards += [rest[start : start + size] for start in range(0, len(rest), size)]
+    return shards
 
 
 # ── What snapshots amount to ──────────────────────────────────────────────────────────────────────
@@ -211,7 +314,8 @@ def found_by_source(snapshots: Iterable[Snapshot], place: Place) -> dict[tuple[s
     return {
         (run, source): _found(run, source, group, place)
         for (run, source), group in groups.items()
-        if run and source  # a snapshot that lost its tags is not ours to judge
+        # A snapshot that lost its tags is not ours to judge.
+        if run and Kind.of(source)
     }
 
 
@@ -239,7 +343,7 @@ def _point(
     if is_double:
         state, why = (
             State.DOUBLE,
-            "a second one of the same run: EC2's answer to the first was lost",
+            "a second one of the same run: the answer to the first was lost",
         )
     elif broken:
         state, why = State.FAILED, "; ".join(_broken(part) for part in broken)
@@ -249,7 +353,7 @@ def _point(
     return RecoveryPoint(
         resource=source,
         id=naming.point_id(run, source, min(part.id for part in parts) if is_double else ""),
-        kind=Kind.INSTANCE if naming.ec2_type(source) == "instance" else Kind.VOLUME,
+        kind=KIND_OF[naming.service_and_type(source)],
         created_at=min(part.started_at for part in parts),
         run=run,
         plan=tags.get(naming.TAG_PLAN, ""),
@@ -262,6 +366,9 @@ def _point(
         completed_at=max(ended) if ended and not broken else None,
         tags=frozenset(tags.get(naming.TAG_WORDS, "").split()),
         why=why,
+        keys=tuple(sorted({part.key for part in parts} - {""})),
+        manifest=parts[0].manifest,
+        consistency=tags.get(naming.TAG_CONSISTENCY, ""),
     )
 
 
@@ -290,71 +397,3 @@ def given_up(run: str, found: Sequence[Snapshot], place: Place, why: str) -> Rec
         completed_at=None,
         why=why,
     )
-
-
-# ── How plans stand ───────────────────────────────────────────────────────────────────────────────
-
-
-def newest_completed(points: Iterable[RecoveryPoint]) -> dict[str, RecoveryPoint]:
-    """Per resource, the newest recovery point that can be restored from."""
-    newest: dict[str, RecoveryPoint] = {}
-    for point in points:
-        known = newest.get(point.resource)
-        if point.state is State.COMPLETED and (
-            known is None or point.created_at > known.created_at
-        ):
-            newest[point.resource] = point
-    return newest
-
-
-def cover(
-    policy: "BackupsPolicy",
-    plan: str,
-    choice: Choice,
-    taken: Iterable[str],
-    newest: Mapping[str, RecoveryPoint],
-    occurrence: datetime,
-    now: datetime,
-) -> Coverage:
-    """How `plan` stands after a night that took `taken` (ARNs): who misses its RPO, who has
-    nothing, who has no plan.
-    """
-    targets = choice.targets.get(plan, ())
-    night = set(taken)
-    objective = policy.plans[plan].rpo.approximate() if plan in policy.plans else None
-    findings: list[Finding] = []
-    for target in targets:
-        point = newest.get(target.arn)
-        if point is None:
-            when = (
-                "this night took none"
-                if target.arn in night
-                else "it chose the plan after this night began"
-            )
-            why = f"{when}; nothing can be restored until the next one completes"
-            findings.append(Finding(target.arn, target.name, Gap.NO_RECOVERY_POINT, why, plan))
-        elif objective is not None and now - point.created_at > objective:
-            age = hours(now - point.created_at)
-            taken_at = f"{point.created_at:%Y-%m-%d %H:%M} UTC"
-            why = f"the newest ({taken_at}) is {age} old, the objective is {hours(objective)}"
-            findings.append(Finding(target.arn, target.name, Gap.RPO_MISSED, why, plan))
-    gaps = [finding for finding in (*findings, *choice.findings) if finding.gap not in ACCEPTED]
-    owed = [newest.get(target.arn) for target in targets if target.arn in night]
-    ages = [point.created_at for point in owed if point]
-    completed = sum(1 for point in owed if point and point.created_at >= occurrence)
-    return Coverage(
-        plan=plan,
-        occurrence=occurrence,
-        targets=len(targets),
-        completed=completed,
-        failed=len(owed) - completed,
-        oldest=min(ages) if ages and len(ages) == len(owed) else None,
-        findings=(*findings, *choice.findings),
-        at_risk=tuple(finding for finding in findings if finding.resource in night),
-        unprotected=len(gaps),
-    )
-
-
-def hours(span: timedelta) -> str:
-    hours, minutes = divmod(int(span.total_seconds()) // 60, 60)
-    return f"{hours} h {minutes:02d} min" if minutes else f"{hours} h"

@@ -15,6 +15,9 @@ class RecoveryPointsCompleted(News):
     """Second recovery points, made where EC2's answer was lost; they are expired."""
     reasons: list[str] = []
     """One line per target that has none."""
+    crash_consistent: str = ""
+    """The instance whose scripts did not hold it still, and why; such a one is alone in its shard.
+    """
 
     def measures(self) -> dict[str, float]:
         return {
@@ -33,9 +36,15 @@ class BackupsReported(News):
     failed: int
     unprotected: int
     findings: list[str] = []
+    database_snapshot_quota_used: float = 0
+    """Percent of what RDS allows: taken now, or soon."""
 
     def measures(self) -> dict[str, float]:
-        return {"UnprotectedResources": self.unprotected, "ProtectedResources": self.targets}
+        return {
+            "UnprotectedResources": self.unprotected,
+            "ProtectedResources": self.targets,
+            "DatabaseSnapshotQuotaUsed": self.database_snapshot_quota_used,
+        }
 
 
 class ResourcesAtRisk(News):
