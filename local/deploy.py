@@ -5,9 +5,11 @@
 
 SAM CLI builds template.yaml and deploys it into ministack, a second emulator of AWS, which runs the
 functions under their own roles on their real schedules, topics and rules. What ministack hardly
-has (EC2 and RDS) and what the operator owns (the policy parameter, the fleet's tags) is in the
-cloud in a box, reached over HTTP. Then time jumps, in both alike, until a plan's night has come and
-was reported. The end is 0 only if the table there and the snapshots in the box tell the same.
+has (EC2, RDS and what belongs to them) and what the operator owns (the policy parameter, the
+fleet's tags) is in the cloud in a box, reached over HTTP. The operator's DynamoDB tables are copied
+into ministack, because the stack's own is there, and an account has one DynamoDB. Then time jumps,
+in both alike, until a plan's night has come and was reported. The end is 0 only if the table there
+tells the same as the snapshots and backups in both.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -33,6 +35,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local.account import TABLES
 from watchkeeper import naming
 from watchkeeper.aws.catalogue import from_item
 from watchkeeper.aws.table import Item, unpack
@@ -69,8 +72,11 @@ MOST_JUMPS = 24
 # Each thing that is waited for takes a second or two; the rest is for a busy machine.
 PATIENCE = timedelta(seconds=30)
 
-# What the box answers; everything else is ministack's.
-IN_THE_BOX = ("EC2", "RDS", "SSM", "RESOURCE_GROUPS_TAGGING_API")
+# What the box answers; everything else is ministack's. Databases and volumes are encrypted with the
+# box's keys, and AWS Backup's vaults hold what is left of the box's volumes and databases.
+IN_THE_BOX = (
+    "APPLICATION_AUTO_SCALING", "BACKUP", "EC2", "KMS", "RDS", "RESOURCE_GROUPS_TAGGING_API", "SSM",
+)  # fmt: skip
 
 
 class NotAsPromised(Exception):
@@ -99,17 +105,24 @@ class Places:
             "SAM_CLI_TELEMETRY": "0",
         }  # fmt: skip
 
-    def client(self, service: str) -> Any:
-        """A client of the operator: EC2 and SSM in the box, anything else in ministack."""
-        url = self.box if service in {"ec2", "ssm"} else self.ministack
-        return boto3.client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=url,
-            region_name=REGION,
-            aws_access_key_id=ACCOUNT,
-            aws_secret_access_key="in-the-box",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+    def in_ministack(self, service: str) -> Any:
+        """A client of the operator, of what ministack has."""
+        return _client(service, self.ministack)
+
+    def in_box(self, service: str) -> Any:
+        """A client of the operator, of what the box has."""
+        return _client(service, self.box)
+
+
+def _client(service: str, url: str) -> Any:
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=ACCOUNT,
+        aws_secret_access_key="in-the-box",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
 
 def main() -> int:
@@ -125,6 +138,7 @@ def main() -> int:
         with ExitStack() as running:
             places = _start(running)
             running.callback(_keep_logs, places)
+            copy_tables(places.in_box("dynamodb"), places.in_ministack("dynamodb"))
             names = _deploy(places)
             _see_a_night_through(places, names)
             _say(f"As promised, after {time.monotonic() - began:.0f} s.")
@@ -242,6 +256,40 @@ def _jump(places: Places) -> datetime:
     return _set_clock(places)
 
 
+def copy_tables(source: Any, target: Any) -> None:
+    """Make the account's tables anew with another client of DynamoDB, as the first one has them."""
+    for name in (table.name for table in TABLES):
+        table = source.describe_table(TableName=name)["Table"]
+        kept: tuple[str, ...] = ("AttributeDefinitions", "DeletionProtectionEnabled", "KeySchema")
+        if "StreamSpecification" in table:
+            kept += ("StreamSpecification",)
+        target.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            Tags=source.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"],
+            **{key: table[key] for key in kept},
+        )
+        _copy_recovery(source, target, name)
+        for item in source.scan(TableName=name)["Items"]:
+            target.put_item(TableName=name, Item=item)
+
+
+def _copy_recovery(source: Any, target: Any, name: str) -> None:
+    """What is not said when a table is created: point-in-time recovery, and time to live."""
+    backups = source.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+    recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+    if recovery == "ENABLED":
+        target.update_continuous_backups(
+            TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
+    expiry = source.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    if expiry["TimeToLiveStatus"] == "ENABLED":
+        target.update_time_to_live(
+            TableName=name,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": expiry["AttributeName"]},
+        )
+
+
 # --- the deployment ---------------------------------------------------------------------------
 
 
@@ -265,7 +313,7 @@ def _deploy(places: Places) -> dict[str, str]:
     # SAM looks for its configuration beside the template that was built.
     options += [f"--config-file={ROOT}/samconfig.toml", "--no-confirm-changeset"]
     _sam("deploy", options, places.environment)
-    cloudformation = places.client("cloudformation")
+    cloudformation = places.in_ministack("cloudformation")
     (stack,) = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
     _say(f"  {stack['StackStatus']}")
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -287,7 +335,7 @@ def _sam(command: str, options: list[str], environment: dict[str, str]) -> None:
 
 def _see_a_night_through(places: Places, names: dict[str, str]) -> None:
     """Nothing is invoked here: the schedules of the deployed stack do it all."""
-    places.client("ssm").put_parameter(
+    places.in_box("ssm").put_parameter(
         Name=names["PolicyParameterName"], Type="String", Value=json.dumps(POLICY)
     )
     _say(f"Time jumps; plan {PLAN} is due at {NIGHT:%H:%M}")
@@ -302,7 +350,7 @@ def _see_a_night_through(places: Places, names: dict[str, str]) -> None:
 
 def _reported(places: Places, table: str) -> Item | None:
     """How the plan stands, once its night is reported."""
-    answer = places.client("dynamodb").query(
+    answer = places.in_ministack("dynamodb").query(
         TableName=table,
         KeyConditionExpression="pk = :pk",
         ExpressionAttributeValues={":pk": {"S": naming.coverage_pk("backups")}},
@@ -328,21 +376,35 @@ def _is_settled(places: Places, names: dict[str, str], now: datetime) -> bool:
 def _swept(places: Places, log_group: str, now: datetime) -> bool:
     """Whether the sweep has run to its end since `now`, which was a jump and so is exact enough."""
     since = int((now - JUMP / 2).timestamp() * 1000)
-    found = places.client("logs").filter_log_events(
+    found = places.in_ministack("logs").filter_log_events(
         logGroupName=log_group, startTime=since, filterPattern="END"
     )
     return bool(found["events"])
 
 
 def _scan(places: Places, table: str) -> Iterable[Item]:
-    return map(unpack, places.client("dynamodb").scan(TableName=table)["Items"])
+    return map(unpack, places.in_ministack("dynamodb").scan(TableName=table)["Items"])
 
 
-def _snapshots(places: Places) -> dict[str, str]:
-    """State by id of the snapshots that the deployed stack made in the box."""
+def _kept(places: Places) -> set[str]:
+    """What of the deployed stack's making is complete: ids of EBS, ARNs of RDS and DynamoDB."""
     tag = {"Name": "tag:watchkeeper:stack", "Values": [STACK]}
-    answer = places.client("ec2").describe_snapshots(OwnerIds=["self"], Filters=[tag])
-    return {snapshot["SnapshotId"]: snapshot["State"] for snapshot in answer["Snapshots"]}
+    ec2 = places.in_box("ec2").describe_snapshots(OwnerIds=["self"], Filters=[tag])["Snapshots"]
+    kept = {one["SnapshotId"] for one in ec2 if one["State"] == "completed"}
+    rds = places.in_box("rds")
+    instances = rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+    clusters = rds.describe_db_cluster_snapshots(SnapshotType="manual")["DBClusterSnapshots"]
+    kept |= {one["DBSnapshotArn"] for one in instances if _is_done(one)}
+    kept |= {one["DBClusterSnapshotArn"] for one in clusters if _is_done(one)}
+    backups = places.in_ministack("dynamodb").list_backups()["BackupSummaries"]
+    ours = [one for one in backups if one["BackupName"].startswith(naming.table_backups(STACK))]
+    return kept | {one["BackupArn"] for one in ours if one["BackupStatus"] == "AVAILABLE"}
+
+
+def _is_done(snapshot: Mapping[str, Any]) -> bool:
+    """Whether a snapshot of a database is ours, and complete."""
+    ours = {"Key": "watchkeeper:stack", "Value": STACK}
+    return snapshot["Status"] == "available" and ours in snapshot["TagList"]
 
 
 # --- what came of it --------------------------------------------------------------------------
@@ -351,22 +413,21 @@ def _snapshots(places: Places) -> dict[str, str]:
 def _check(places: Places, names: dict[str, str], reported: Item) -> None:
     items = _scan(places, names["TableName"])
     points = [from_item(item) for item in items if item["pk"].startswith("POINT#")]
-    snapshots = _snapshots(places)
     _show(points, reported)
     usable = {part.snapshot for one in points if one.state is State.COMPLETED for part in one.parts}
-    completed = {snapshot for snapshot, state in snapshots.items() if state == "completed"}
+    completed = _kept(places)
     if not usable or usable != completed:
         raise NotAsPromised(f"the table has {sorted(usable)}, the account {sorted(completed)}")
     if len(points) != reported["targets"]:
         raise NotAsPromised(f"{len(points)} recovery points for {reported['targets']} resources")
     if left := _left_over(places):
         raise NotAsPromised(f"events that nobody took: {left}")
-    _say("The table in ministack and the snapshots in the box agree; no event was left over.")
+    _say("The stack's table and what both emulators keep agree; no event was left over.")
 
 
 def _left_over(places: Places) -> dict[str, str]:
     """Messages in the dead-letter queues, by queue."""
-    sqs = places.client("sqs")
+    sqs = places.in_ministack("sqs")
     counts = {}
     for url in sqs.list_queues(QueueNamePrefix=STACK).get("QueueUrls", []):
         name = "ApproximateNumberOfMessages"
@@ -381,7 +442,7 @@ def _show(points: list[RecoveryPoint], reported: Item) -> None:
     _say(f"\nRecovery points of {PLAN}, {NIGHT:%A %Y-%m-%d %H:%M} UTC:")
     for point in sorted(points, key=lambda one: (one.kind, one.resource)):
         resource = point.resource.rpartition(":")[2]
-        parts = " ".join(part.snapshot for part in point.parts)
+        parts = " ".join(part.snapshot.rpartition(":")[2] for part in point.parts)
         _say(f"  {point.state:<10} {resource:<32} {parts}")
         if point.why:
             _say(f"             {point.why}")
@@ -391,7 +452,7 @@ def _show(points: list[RecoveryPoint], reported: Item) -> None:
 
 def _keep_logs(places: Places) -> None:
     """What the functions logged, beside what the programs printed."""
-    logs = places.client("logs")
+    logs = places.in_ministack("logs")
     lines = []
     for group in logs.describe_log_groups()["logGroups"]:
         found = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]

@@ -351,8 +351,8 @@ def _present(condition: Condition, request: Request, tags_of: TagsOf) -> tuple[s
         return request.keys.get(condition.key, ())
     if request.creates or request.resource == "*":
         return ()
-    service = request.action.partition(":")[0]
-    if condition.key.startswith("ec2:") and service != "ec2":
+    owner, service = condition.key.partition(":")[0], request.action.partition(":")[0]
+    if owner not in {"aws", service}:
         return ()
     tags = tags_of(request.resource)
     if tags is None:
@@ -369,12 +369,15 @@ def _present(condition: Condition, request: Request, tags_of: TagsOf) -> tuple[s
 # What each service answers when IAM says no: error code and HTTP status. The codes of SNS, SQS, S3
 # and Logs are in the botocore models; the others are those of each service's "Common errors" page.
 DENIALS: Mapping[str, tuple[str, int]] = {
+    "application-autoscaling": ("AccessDeniedException", 400),
+    "backup": ("AccessDeniedException", 403),
     "cloudwatch": ("AccessDenied", 403),
     "dynamodb": ("AccessDeniedException", 400),
     "ec2": ("UnauthorizedOperation", 403),
     "kms": ("AccessDeniedException", 400),
     "lambda": ("AccessDeniedException", 403),
     "logs": ("AccessDeniedException", 400),
+    "rds": ("AccessDenied", 403),
     "resourcegroupstaggingapi": ("AccessDeniedException", 400),
     "s3": ("AccessDenied", 403),
     "sns": ("AuthorizationError", 403),
@@ -383,6 +386,7 @@ DENIALS: Mapping[str, tuple[str, int]] = {
 }
 # The service was allowed, the key behind it was not.
 KEY_DENIALS: Mapping[str, tuple[str, int]] = {
+    "rds": ("KMSKeyNotAccessibleFault", 400),
     "sns": ("KMSAccessDenied", 400),
     "sqs": ("KmsAccessDenied", 400),
 }
@@ -403,7 +407,7 @@ class Guard:
 
     @classmethod
     def of_stack(cls, resolver: Resolver, **lookups: Callable[[str], Any]) -> Guard:
-        """A guard for a deployed stack. `lookups` are `tags_of` and `volumes_of` of Account."""
+        """A guard for a deployed stack. `lookups` are those of Account."""
         account = Account(
             resolver.account,
             resolver.region,

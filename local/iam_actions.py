@@ -21,15 +21,17 @@ REQUEST_TAG = "aws:requesttag/"
 LEADING_KEYS = "dynamodb:leadingkeys"
 ENCLOSING_OPERATION = "dynamodb:enclosingoperation"
 VIA_SERVICE = "kms:viaservice"
+GRANT_FOR_AWS = "kms:grantisforawsresource"
+IF_NONE_MATCH = "s3:if-none-match"
 
 # Condition keys whose value, or absence, is known for every request built here; in lower case,
 # because IAM ignores the case of key names. A policy that tests any other key cannot be judged.
 KNOWN_KEYS = frozenset({
     "aws:principalaccount", "aws:requestedregion", "aws:securetransport", TAG_KEYS,
     "cloudwatch:namespace", ENCLOSING_OPERATION, LEADING_KEYS, "ec2:createaction", "ec2:region",
-    VIA_SERVICE, "s3:prefix", "ssm:recursive",
+    GRANT_FOR_AWS, VIA_SERVICE, IF_NONE_MATCH, "s3:prefix", "ssm:recursive",
 })  # fmt: skip
-RESOURCE_TAGS = ("aws:resourcetag/", "ec2:resourcetag/")
+RESOURCE_TAGS = ("aws:resourcetag/", "ec2:resourcetag/", "ssm:resourcetag/")
 KNOWN_PREFIXES = (REQUEST_TAG, *RESOURCE_TAGS)
 # Keys that hold a list in the request; a condition on them needs ForAllValues or ForAnyValue.
 MULTIVALUED_KEYS = frozenset({TAG_KEYS, LEADING_KEYS})
@@ -77,6 +79,11 @@ class Account:
     """ARN of an encrypted topic, queue, table, bucket or parameter to the ARN of its
     customer-managed KMS key. AWS-managed keys are not listed: their key policies let everybody in
     the account use them through the service."""
+    key_of: Callable[[str], str | None] = cannot_tell
+    """The same for a database or a table that is not in `customer_keys`: empty if there is no such
+    key, None when the box cannot tell."""
+    has_object: Callable[[str], bool | None] = cannot_tell
+    """Whether the ARN of an S3 object stands for one; None when the box cannot tell."""
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of something of `service` in this account and Region."""
@@ -147,8 +154,26 @@ def _kms(account: Account, service: str, resource: str, *actions: str) -> list[R
     key = account.customer_keys.get(resource)
     if key is None:
         return []
+    return _through(account, service, key, *actions)
+
+
+def _through(account: Account, service: str, key: str, *actions: str) -> list[Request]:
+    """Actions on a key, asked by `service`; a grant that it makes is for its own resource."""
     via = {VIA_SERVICE: (f"{service}.{account.region}.amazonaws.com",)}
-    return [Request(f"kms:{action}", key, via) for action in actions]
+    grant = via | {GRANT_FOR_AWS: ("true",)}
+    return [
+        Request(f"kms:{action}", key, grant if action == "CreateGrant" else via)
+        for action in actions
+    ]
+
+
+def _behind(account: Account, service: str, source: str, *actions: str) -> list[Request]:
+    """What backing up `source` asks of its customer-managed key, if it has one."""
+    key = account.customer_keys.get(source)
+    key = account.key_of(source) if key is None else key
+    if key is None:
+        raise CannotJudge(f"{service}: which KMS key {source} is encrypted with")
+    return _through(account, service, key, *actions) if key else []
 
 
 # EC2
@@ -348,6 +373,110 @@ def _transact(operation: str, params: Params, account: Account) -> list[Request]
     return _with_table_key(requests, account)
 
 
+def _on_table(operation: str, params: Params, account: Account) -> list[Request]:
+    return [Request(f"dynamodb:{operation}", _table(params["TableName"], account))]
+
+
+def _contributor_insights(operation: str, params: Params, account: Account) -> list[Request]:
+    table = _table(params["TableName"], account)
+    resource = f"{table}/index/{params['IndexName']}" if "IndexName" in params else table
+    return [Request(f"dynamodb:{operation}", resource)]
+
+
+def _create_backup(operation: str, params: Params, account: Account) -> list[Request]:
+    """The table, and its key.
+
+    AWS Backup Developer Guide, "Policy updates for AWS Backup", 10 March 2021: the role that calls
+    CreateBackup for an encrypted table needs kms:Decrypt and kms:GenerateDataKey.
+    """
+    table = _table(params["TableName"], account)
+    kms = _behind(account, "dynamodb", table, "Decrypt", "GenerateDataKey")
+    return [Request(f"dynamodb:{operation}", table), *kms]
+
+
+# RDS
+
+
+def _rds(account: Account, kind: str, identifier: str) -> str:
+    """Identifiers may be given as ARNs."""
+    if identifier.startswith("arn:"):
+        return identifier
+    return account.arn("rds", f"{kind}:{identifier}")
+
+
+def _described(**kinds: str) -> Ask:
+    """One question per resource type, by the parameter that names one of it; else for all of them.
+
+    An answer that is not about one database is asked for as `db:*`, which only a permission on
+    `*` or on all of them covers. Whether a Describe that can be narrowed in two ways asks for both
+    types is not documented: here it does.
+    """
+
+    def ask(operation: str, params: Params, account: Account) -> list[Request]:
+        return [
+            Request(f"rds:{operation}", _rds(account, kind, params.get(parameter, "*")))
+            for parameter, kind in kinds.items()
+        ]
+
+    return ask
+
+
+def _on_rds(kind: str, parameter: str) -> Ask:
+    def ask(operation: str, params: Params, account: Account) -> list[Request]:
+        return [Request(f"rds:{operation}", _rds(account, kind, params[parameter]))]
+
+    return ask
+
+
+def _new_rds_snapshot(source: tuple[str, str], snapshot: tuple[str, str]) -> Ask:
+    """The source, the snapshot, AddTagsToResource on it when tags come along, and the key.
+
+    RDS User Guide, "Grant permission to tag Amazon RDS resources during creation" and "AWS KMS key
+    management": whoever creates an RDS resource under a customer-managed key needs kms:DescribeKey
+    and kms:CreateGrant. Each pair is a resource type and the parameter that names one.
+    """
+
+    def ask(operation: str, params: Params, account: Account) -> list[Request]:
+        keys = _tag_keys(params.get("Tags", ()))
+        database = _rds(account, source[0], params[source[1]])
+        new = _rds(account, snapshot[0], params[snapshot[1]])
+        requests = [
+            Request(f"rds:{operation}", database, keys),
+            Request(f"rds:{operation}", new, keys, creates=True),
+        ]
+        if keys:
+            requests.append(Request("rds:AddTagsToResource", new, keys, creates=True))
+        return [*requests, *_behind(account, "rds", database, "DescribeKey", "CreateGrant")]
+
+    return ask
+
+
+def _rds_tagging(operation: str, params: Params, account: Account) -> list[Request]:
+    given = [*params.get("Tags", ()), *({"Key": key} for key in params.get("TagKeys", ()))]
+    return [Request(f"rds:{operation}", params["ResourceName"], _tag_keys(given))]
+
+
+def _stop_database(operation: str, params: Params, account: Account) -> list[Request]:
+    requests = [Request(f"rds:{operation}", _rds(account, "db", params["DBInstanceIdentifier"]))]
+    if name := params.get("DBSnapshotIdentifier"):
+        snapshot = _rds(account, "snapshot", name)
+        requests.append(Request(f"rds:{operation}", snapshot, creates=True))
+    return requests
+
+
+# Parameters of ModifyDBInstance that name a resource of their own, to be asked for as well.
+NAMED_BESIDE_A_DATABASE = (
+    "CACertificateIdentifier", "DBParameterGroupName", "DBSecurityGroups", "DBSubnetGroupName",
+    "ManageMasterUserPassword", "OptionGroupName",
+)  # fmt: skip
+
+
+def _modify_database(operation: str, params: Params, account: Account) -> list[Request]:
+    if beside := [name for name in NAMED_BESIDE_A_DATABASE if name in params]:
+        raise CannotJudge(f"rds {operation}: what {', '.join(beside)} would ask for")
+    return [Request(f"rds:{operation}", _rds(account, "db", params["DBInstanceIdentifier"]))]
+
+
 # SNS and SQS
 
 
@@ -415,12 +544,62 @@ def _put_parameter(operation: str, params: Params, account: Account) -> list[Req
     return [*requests, Request("ssm:AddTagsToResource", arn, keys)] if keys else requests
 
 
+# Systems Manager commands
+
+
+# What only documents of AWS may be named:
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html, Name
+NAMES_OF_AWS = ("aws", "amazon", "amzn")
+
+
+def _document(name: str, account: Account) -> str:
+    """Documents of AWS have no account in their ARN; one that is shared is named by its ARN."""
+    if name.startswith("arn:"):
+        return name
+    owner = "" if name.lower().startswith(NAMES_OF_AWS) else account.id
+    return f"arn:aws:ssm:{account.region}:{owner}:document/{name}"
+
+
+def _node(identifier: str, account: Account) -> str:
+    if identifier.startswith("mi-"):
+        return account.arn("ssm", f"managed-instance/{identifier}")
+    return account.ec2_arn("instance", identifier)
+
+
+def _send_command(operation: str, params: Params, account: Account) -> list[Request]:
+    """The document, every node, and the bucket that output goes to.
+
+    Systems Manager User Guide, "Restricting Run Command access based on tags".
+    """
+    if "ServiceRoleArn" in params:
+        raise CannotJudge(f"ssm {operation}: which role is passed with ServiceRoleArn")
+    nodes = list(params.get("InstanceIds", ()))
+    for target in params.get("Targets", ()):
+        if target["Key"].lower() != "instanceids":
+            raise CannotJudge(f"ssm {operation}: which nodes {target['Key']} stands for")
+        nodes += target["Values"]
+    arns = [_document(params["DocumentName"], account), *(_node(each, account) for each in nodes)]
+    if bucket := params.get("OutputS3BucketName"):
+        arns.append(f"arn:aws:s3:::{bucket}")
+    return [Request(f"ssm:{operation}", arn) for arn in arns]
+
+
+# AWS Backup
+
+
+def _vault(operation: str, params: Params, account: Account) -> list[Request]:
+    vault = account.arn("backup", f"backup-vault:{params['BackupVaultName']}")
+    return [Request(f"backup:{operation}", vault)]
+
+
 # S3
 
 # Parameters of PutObject that need a permission of their own (S3 User Guide, "Required permissions
-# for Amazon S3 API operations").
+# for Amazon S3 API operations" and "How to prevent object overwrites with conditional writes"). The
+# retention that a bucket gives to every object by default needs none.
 PUT_OBJECT_EXTRAS = {
     "ACL": "PutObjectAcl",
+    "IfMatch": "GetObject",
     "ObjectLockLegalHoldStatus": "PutObjectLegalHold",
     "ObjectLockMode": "PutObjectRetention",
     "Tagging": "PutObjectTagging",
@@ -432,10 +611,21 @@ def _bucket(params: Params) -> str:
 
 
 def _read_object(operation: str, params: Params, account: Account) -> list[Request]:
+    """The object, and the bucket if there is no such object.
+
+    Only to those who may list the bucket does S3 say that there is none; anybody else is denied.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, "Permissions"
+    """
     action = "GetObjectVersion" if "VersionId" in params else "GetObject"
     bucket = _bucket(params)
-    kms = _kms(account, "s3", bucket, "Decrypt")
-    return [Request(f"s3:{action}", f"{bucket}/{params['Key']}"), *kms]
+    wanted = f"{bucket}/{params['Key']}"
+    requests = [Request(f"s3:{action}", wanted)]
+    exists = account.has_object(wanted)
+    if exists is None:
+        raise CannotJudge(f"s3 {operation}: whether there is {wanted}")
+    if not exists:
+        return [*requests, Request("s3:ListBucket", bucket)]
+    return [*requests, *_kms(account, "s3", bucket, "Decrypt")]
 
 
 def _put_object(operation: str, params: Params, account: Account) -> list[Request]:
@@ -443,9 +633,10 @@ def _put_object(operation: str, params: Params, account: Account) -> list[Reques
         raise CannotJudge(f"s3 {operation}: a KMS key of the request's own choice")
     bucket = _bucket(params)
     extras = [action for parameter, action in PUT_OBJECT_EXTRAS.items() if parameter in params]
-    requests = [
-        Request(f"s3:{action}", f"{bucket}/{params['Key']}") for action in ("PutObject", *extras)
-    ]
+    new = f"{bucket}/{params['Key']}"
+    once = {IF_NONE_MATCH: (params["IfNoneMatch"],)} if "IfNoneMatch" in params else {}
+    requests = [Request("s3:PutObject", new, once)]
+    requests += [Request(f"s3:{action}", new) for action in extras]
     return [*requests, *_kms(account, "s3", bucket, "GenerateDataKey")]
 
 
@@ -492,6 +683,15 @@ def _key(operation: str, params: Params, account: Account) -> list[Request]:
     return [Request(f"kms:{operation}", arn)]
 
 
+def _on_arn(service: str, parameter: str) -> Ask:
+    """An action on the resource whose ARN is given as `parameter`."""
+
+    def ask(operation: str, params: Params, account: Account) -> list[Request]:
+        return [Request(f"{service}:{operation}", params[parameter])]
+
+    return ask
+
+
 def _tag_search(operation: str, params: Params, account: Account) -> list[Request]:
     return [Request(f"tag:{operation}", "*")]
 
@@ -508,8 +708,17 @@ ANY_RESOURCE: Mapping[str, frozenset[str]] = {
         "DescribeSnapshotTierStatus", "DescribeSnapshots", "DescribeTags", "DescribeVolumeStatus",
         "DescribeVolumes",
     }),
+    "application-autoscaling": frozenset({
+        "DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions",
+    }),
+    "backup": frozenset({"ListBackupVaults", "ListProtectedResources"}),
     "cloudwatch": frozenset({"GetMetricData", "GetMetricStatistics", "ListMetrics"}),
-    "ssm": frozenset({"DescribeParameters"}),
+    "dynamodb": frozenset({"ListBackups", "ListTables"}),
+    "rds": frozenset({"DescribeAccountAttributes"}),
+    "ssm": frozenset({
+        "CancelCommand", "DescribeInstanceInformation", "DescribeParameters",
+        "GetCommandInvocation", "ListCommandInvocations", "ListCommands",
+    }),
 }  # fmt: skip
 
 OPERATIONS: Mapping[tuple[str, str], Ask] = {
@@ -533,6 +742,48 @@ OPERATIONS: Mapping[tuple[str, str], Ask] = {
     ("dynamodb", "BatchWriteItem"): _batch_write,
     ("dynamodb", "TransactGetItems"): _transact,
     ("dynamodb", "TransactWriteItems"): _transact,
+    ("dynamodb", "CreateBackup"): _create_backup,
+    ("dynamodb", "DeleteBackup"): _on_arn("dynamodb", "BackupArn"),
+    ("dynamodb", "DescribeBackup"): _on_arn("dynamodb", "BackupArn"),
+    ("dynamodb", "DescribeContinuousBackups"): _on_table,
+    ("dynamodb", "DescribeContributorInsights"): _contributor_insights,
+    ("dynamodb", "DescribeKinesisStreamingDestination"): _on_table,
+    ("dynamodb", "DescribeTable"): _on_table,
+    ("dynamodb", "DescribeTimeToLive"): _on_table,
+    ("dynamodb", "GetResourcePolicy"): _on_arn("dynamodb", "ResourceArn"),
+    ("dynamodb", "ListTagsOfResource"): _on_arn("dynamodb", "ResourceArn"),
+    ("dynamodb", "UpdateContinuousBackups"): _on_table,
+    ("rds", "CreateDBSnapshot"): _new_rds_snapshot(
+        ("db", "DBInstanceIdentifier"), ("snapshot", "DBSnapshotIdentifier")
+    ),
+    ("rds", "CreateDBClusterSnapshot"): _new_rds_snapshot(
+        ("cluster", "DBClusterIdentifier"), ("cluster-snapshot", "DBClusterSnapshotIdentifier")
+    ),
+    ("rds", "DeleteDBSnapshot"): _on_rds("snapshot", "DBSnapshotIdentifier"),
+    ("rds", "DeleteDBClusterSnapshot"): _on_rds("cluster-snapshot", "DBClusterSnapshotIdentifier"),
+    ("rds", "DescribeDBSnapshotAttributes"): _on_rds("snapshot", "DBSnapshotIdentifier"),
+    ("rds", "DescribeDBClusterSnapshotAttributes"): _on_rds(
+        "cluster-snapshot", "DBClusterSnapshotIdentifier"
+    ),
+    ("rds", "DescribeDBInstances"): _described(DBInstanceIdentifier="db"),
+    ("rds", "DescribeDBClusters"): _described(DBClusterIdentifier="cluster"),
+    ("rds", "DescribeDBSnapshots"): _described(
+        DBInstanceIdentifier="db", DBSnapshotIdentifier="snapshot"
+    ),
+    ("rds", "DescribeDBClusterSnapshots"): _described(
+        DBClusterIdentifier="cluster", DBClusterSnapshotIdentifier="cluster-snapshot"
+    ),
+    ("rds", "DescribeDBInstanceAutomatedBackups"): _described(
+        DBInstanceIdentifier="db", DBInstanceAutomatedBackupsArn="auto-backup"
+    ),
+    ("rds", "AddTagsToResource"): _rds_tagging,
+    ("rds", "RemoveTagsFromResource"): _rds_tagging,
+    ("rds", "ListTagsForResource"): _rds_tagging,
+    ("rds", "ModifyDBInstance"): _modify_database,
+    ("rds", "StartDBInstance"): _on_rds("db", "DBInstanceIdentifier"),
+    ("rds", "StopDBInstance"): _stop_database,
+    ("backup", "DescribeRecoveryPoint"): _on_arn("backup", "RecoveryPointArn"),
+    ("backup", "ListRecoveryPointsByBackupVault"): _vault,
     ("sns", "Publish"): _publish,
     ("sns", "PublishBatch"): _publish,
     ("sqs", "SendMessage"): _queue("SendMessage", "GenerateDataKey", "Decrypt"),
@@ -547,6 +798,7 @@ OPERATIONS: Mapping[tuple[str, str], Ask] = {
     ("ssm", "GetParameters"): _parameters,
     ("ssm", "GetParametersByPath"): _parameters_by_path,
     ("ssm", "PutParameter"): _put_parameter,
+    ("ssm", "SendCommand"): _send_command,
     ("s3", "GetObject"): _read_object,
     ("s3", "HeadObject"): _read_object,
     ("s3", "PutObject"): _put_object,
@@ -561,6 +813,8 @@ OPERATIONS: Mapping[tuple[str, str], Ask] = {
     ("logs", "PutLogEvents"): _log_group,
     ("lambda", "Invoke"): _invoke,
     ("kms", "DescribeKey"): _key,
+    ("kms", "DisableKey"): _key,
+    ("kms", "ScheduleKeyDeletion"): _key,
     ("kms", "Decrypt"): _key,
     ("kms", "GenerateDataKey"): _key,
     ("resourcegroupstaggingapi", "GetResources"): _tag_search,

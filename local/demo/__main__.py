@@ -111,7 +111,9 @@ def _opening(days: int) -> Text:
 
 
 def _tell(page: Page, cloud: Cloud, days: int) -> None:
-    timeline = Timeline(cloud, [backups_view.tell])
+    timeline = Timeline(
+        cloud, [lambda evidence: backups_view.tell(evidence, backups_state.taken_in(cloud))]
+    )
     with _progress(page, days) as moved:
         for day in pass_days(cloud, days, backups_story.story(START), moved):
             page.show(

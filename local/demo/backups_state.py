@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from local.cloud import Cloud
 from watchkeeper import naming
-from watchkeeper.aws.catalogue import Catalogue, PolicyTable
-from watchkeeper.aws.ec2 import Fleet, TaggedResources
-from watchkeeper.aws.parameters import Parameters
-from watchkeeper.backups.ec2 import Ec2Sources
-from watchkeeper.backups.model import ACCEPTED, Finding, Gap, Kind, RecoveryPoint, Resource, State
-from watchkeeper.backups.rules import Inventory, choose, cover, newest_completed
-from watchkeeper.policy import BackupsPolicy, decide_policy
+from watchkeeper.backups import keys, quota
+from watchkeeper.backups.coverage import Kept, Night, cover
+from watchkeeper.backups.model import (
+    ACCEPTED,
+    Finding,
+    Gap,
+    Kind,
+    RecoveryPoint,
+    Resource,
+    Span,
+    State,
+)
+from watchkeeper.backups.rules import choose
+from watchkeeper.backups.take import TakeBackups
+from watchkeeper.backups.taking import Taking
+from watchkeeper.policy import BackupsPolicy
+from watchkeeper.settings import TakeBackupsSettings
 
 LOOK = {"trigger": "by-hand", "request_id": "look", "dry_run": True}
+AT_RISK = frozenset({Gap.NO_RECOVERY_POINT, Gap.RPO_MISSED})
+"""Findings about what a plan protects: it cannot be restored as was promised."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +57,13 @@ class Protected:
     """Newest first."""
     objective: timedelta | None
     gap: Finding | None
-    """What the product's own rule finds wrong with its protection now."""
+    """Why it cannot be restored as its plan promises, by the product's own rule."""
+    span: Span | None = None
+    """What it can be restored to any moment of."""
+    weaker: Finding | None = None
+    """Why it can be restored, but not as its plan asks."""
+    failing_key: str = ""
+    """The key without which nothing of it can be restored, if that fails."""
 
     def counted(self, word: str) -> list[Fate]:
         return [fate for fate in self.fates if fate.word == word]
@@ -54,11 +73,17 @@ class Protected:
         """What it can be restored from now, newest first."""
         return [fate.point for fate in self.fates if fate.point.state is State.COMPLETED]
 
-    @cached_property
-    def since(self) -> datetime | None:
-        """Since when there has always been something to restore from."""
-        ever = [one.point for one in self.fates if one.word != "failed" and one.point.completed_at]
-        return min((point.created_at for point in ever), default=None)
+    @property
+    def newest(self) -> datetime | None:
+        """The latest moment that can be restored."""
+        taken = [point.created_at for point in self.completed[:1]]
+        return max([*taken, self.span.latest] if self.span else taken, default=None)
+
+    @property
+    def oldest(self) -> datetime | None:
+        """The furthest moment back that can be restored."""
+        taken = [point.created_at for point in self.completed[-1:]]
+        return min([*taken, self.span.earliest] if self.span else taken, default=None)
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,11 @@ class BackupsState:
     policy: BackupsPolicy
     protected: Sequence[Protected]
     unprotected: Sequence[Finding]
+    others: Sequence[RecoveryPoint] = ()
+    """What somebody else keeps; spans of point-in-time recovery are not among them."""
+    limits: Sequence[quota.Forecast] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What people call resources and keys, by ARN and by id."""
 
     @property
     def gaps(self) -> list[Finding]:
@@ -76,77 +106,115 @@ class BackupsState:
 
 def read_backups(cloud: Cloud) -> BackupsState:
     """The state now; asks ExpireBackups for a dry run, which touches nothing."""
-    now, policy = cloud.clock.now(), _policy(cloud)
-    inventory = _inventory(cloud, policy.choose_by)
+    now, taking = cloud.clock.now(), _taking(cloud)
+    policy = taking.policy()
+    ours = list(taking.catalogue.listed())
+    others, spans = _others(taking)
+    inventory = taking.inventory(policy.choose_by, others)
     choice = choose(inventory, policy)
-    catalogue = Catalogue(cloud.physical_id("Table"), cloud.stack_name)
-    listed = list(catalogue.listed())
+    kept = Kept.of(ours, others)
+    found: list[Finding] = []
+    for plan in policy.plans:
+        arns = frozenset(target.arn for target in choice.targets.get(plan, ()))
+        coverage = cover(policy, Night(plan, now, arns), choice, kept, (), now)
+        found += [one for one in coverage.findings if one.plan in ("", plan)]
     chosen = {one.arn: plan for plan, targets in choice.targets.items() for one in targets}
-    plans = {point.resource: point.plan for point in listed} | chosen
-    gaps = _gaps(policy, choice, listed, now)
+    plans = {point.resource: point.plan for point in ours} | chosen
     decided = _decided(cloud.invoke("ExpireBackups", LOOK).result)
-    resources = _resources(inventory)
-    protected = []
-    for arn, plan in plans.items():
-        known = resources.get(arn)
-        protected.append(
-            Protected(
-                arn=arn,
-                name=(known.name if known else "") or naming.ec2_id(arn),
-                kind=Kind.INSTANCE if naming.ec2_type(arn) == "instance" else Kind.VOLUME,
-                plan=plan,
-                fates=_fates(catalogue.of(arn), decided),
-                objective=policy.plans[plan].rpo.approximate() if plan in policy.plans else None,
-                gap=gaps.get(arn),
-            )
+    resources = {one.arn: one for one in inventory.resources}
+    failing = _failing_keys(taking, [*ours, *others])
+    protected = [
+        Protected(
+            arn=arn,
+            name=_name(resources.get(arn), arn),
+            kind=Kind.of(arn) or Kind.VOLUME,
+            plan=plan,
+            fates=_fates(taking.catalogue.of(arn), decided),
+            objective=policy.plans[plan].rpo.approximate() if plan in policy.plans else None,
+            gap=_first(found, arn, lambda gap: gap in AT_RISK),
+            span=spans.get(arn),
+            weaker=_first(found, arn, lambda gap: gap not in AT_RISK),
+            failing_key=failing.get(arn, ""),
         )
+        for arn, plan in plans.items()
+    ]
     order = list(policy.plans)
     protected.sort(key=lambda one: (order.index(one.plan) if one.plan in order else 99, one.name))
-    return BackupsState(now, policy, protected, choice.findings)
+    held = quota.held_by_plan(choice.targets, ours)
+    limits = quota.forecasts(taking.databases.quotas(), held, policy, now)
+    unprotected = {one.resource: one for one in found if one.resource not in chosen}
+    return BackupsState(
+        at=now,
+        policy=policy,
+        protected=protected,
+        unprotected=[*unprotected.values(), *quota.findings(limits)],
+        others=[point for point in others if not point.until],
+        limits=limits,
+        names=names_of(cloud),
+    )
 
 
 def names_of(cloud: Cloud) -> dict[str, str]:
-    """What people call the resources, by ARN and by id."""
+    """What people call resources and keys, by ARN and by id."""
     names: dict[str, str] = {}
-    for arn, resource in _resources(_inventory(cloud, "")).items():
-        if resource.name:
-            names |= {arn: resource.name, naming.ec2_id(arn): resource.name}
+    found = [one for taker in _taking(cloud).takers.values() for one in taker.resources()]
+    often = Counter(one.name for one in found)
+    for one in found:
+        if one.name:
+            name = one.name if often[one.name] == 1 else f"the {one.type} {one.name}"
+            names |= {one.arn: name, naming.ec2_id(one.arn): name}
+    for alias in cloud.client("kms").list_aliases()["Aliases"]:
+        if key := alias.get("TargetKeyId"):
+            names[key] = alias["AliasName"].removeprefix("alias/")
     return names
 
 
-def _policy(cloud: Cloud) -> BackupsPolicy:
-    """The policy in force, decided as TakeBackups decides it."""
-    prefix = cloud.functions.find("TakeBackups").environment["POLICY_PREFIX"]
-    good = PolicyTable(cloud.physical_id("Table")).last_good("backups")
-    text = Parameters(prefix).text("backups")
-    return decide_policy(text, good.get("text") if good else None).policy
+def taken_in(cloud: Cloud) -> dict[str, Counter[Kind]]:
+    """Per night, of what there are completed recovery points that are still there."""
+    taken: dict[str, Counter[Kind]] = {}
+    for point in _taking(cloud).catalogue.listed():
+        if point.state is State.COMPLETED:
+            night = point.run.rpartition("#")[0]
+            taken.setdefault(night, Counter())[point.kind] += 1
+    return taken
 
 
-def _inventory(cloud: Cloud, choose_by: str) -> Inventory:
-    fleet = Fleet(("aws", cloud.region, cloud.account_id))
-    if not choose_by:
-        return Inventory(fleet.instances(), fleet.volumes())
-    return Ec2Sources(fleet, TaggedResources()).inventory(choose_by)
+def _taking(cloud: Cloud) -> Taking:
+    """What TakeBackups itself acts on."""
+    environment = cloud.functions.find("TakeBackups").environment
+    return TakeBackups(TakeBackupsSettings.read(environment)).cloud
 
 
-def _resources(inventory: Inventory) -> dict[str, Resource]:
-    return {one.arn: one for one in (*inventory.instances, *inventory.volumes)}
-
-
-def _gaps(
-    policy: BackupsPolicy, choice: Any, listed: Sequence[RecoveryPoint], now: datetime
-) -> dict[str, Finding]:
-    """What the rule that reports every night would say now of the resources that have a plan."""
-    newest = newest_completed(listed)
-    findings = [
-        finding
-        for plan, targets in choice.targets.items()
-        for finding in cover(
-            policy, plan, choice, [one.arn for one in targets], newest, now, now
-        ).findings
-        if finding.gap in (Gap.NO_RECOVERY_POINT, Gap.RPO_MISSED)
+def _others(taking: Taking) -> tuple[list[RecoveryPoint], dict[str, Span]]:
+    """What others keep as the last night read it, and the spans as they are now."""
+    listed = list(taking.others.listed())
+    spans: dict[str, Span] = {}
+    for service, taker in taking.takers.items():
+        arns = [one.resource for one in listed if one.until and one.kind.service is service]
+        spans |= {arn: span for arn, span in taker.spans(arns).items() if span}
+    others = [
+        replace(one, created_at=spans[one.resource].earliest, until=spans[one.resource].latest)
+        if one.until and one.resource in spans
+        else one
+        for one in listed
     ]
-    return {finding.resource: finding for finding in findings}
+    return others, spans
+
+
+def _failing_keys(taking: Taking, points: Sequence[RecoveryPoint]) -> dict[str, str]:
+    """Per resource that nothing can be restored of without it, the key that fails."""
+    under = keys.held(points)
+    found = keys.failing(under, taking.keys.states(keys.keys_of(under)))
+    return {loss.resource: one.key.arn for one in found for loss in one.losses if loss.is_last}
+
+
+def _name(resource: Resource | None, arn: str) -> str:
+    """Of what is gone, its id."""
+    return (resource.name if resource else "") or arn.rpartition(":")[2].rpartition("/")[2]
+
+
+def _first(found: Iterable[Finding], arn: str, wanted: Callable[[Gap], bool]) -> Finding | None:
+    return next((one for one in found if one.resource == arn and wanted(one.gap)), None)
 
 
 def _decided(dry_run: Mapping[str, Any]) -> dict[tuple[str, str], tuple[str, str, tuple[str, ...]]]:

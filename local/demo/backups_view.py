@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,14 +14,26 @@ from rich.text import Text
 
 from local.demo.backups_state import BackupsState, Fate, Protected
 from local.demo.page import plain
-from local.demo.timeline import Line
+from local.demo.timeline import Evidence, Line, Stand
 from watchkeeper import naming
-from watchkeeper.backups.model import ACCEPTED, Finding
+from watchkeeper.backups.model import ACCEPTED, Finding, Gap, Kind
 
-SLOW = timedelta(minutes=45)
-"""A night that took longer than this fleet usually does (half an hour): worth a word."""
+SLOW = timedelta(minutes=70)
+"""A night that took longer than this fleet usually does, with a database that waits for its window:
+worth a word.
+"""
 
-PLANS = {"gold": "yellow", "silver": "white", "bronze": "dark_orange3"}
+PLANS = {"gold": "yellow", "silver": "white", "bronze": "dark_orange3", "postgres": "cyan"}
+NOUNS = {
+    Kind.INSTANCE: "instance",
+    Kind.VOLUME: "volume",
+    Kind.DATABASE: "database",
+    Kind.CLUSTER: "cluster",
+    Kind.TABLE: "table",
+}
+WEAKER = (Gap.NO_POINT_IN_TIME, Gap.LIMIT)
+QUOTA = " (service "
+"""From here on a finding about a limit gives the details to whoever asks AWS for more."""
 FATES = {
     "kept": "green",
     "refused": "magenta",
@@ -29,44 +41,76 @@ FATES = {
     "removed": "bright_black",
     "failed": "red",
 }
-RESOURCE = re.compile(r"(?:arn:aws:ec2:[\w-]*:\d*:(?:instance|volume)/)?((?:i|vol)-[0-9a-f]+)")
+RESOURCE = re.compile(r"arn:aws:[\w-]+:[\w-]*:\d*:[\w-]+[:/]([\w-]+)|\b((?:i|vol)-[0-9a-f]{2,})\b")
 FAILED_SNAPSHOT = re.compile(r"snapshot snap-[0-9a-f]+ of vol-[0-9a-f]+ ")
+COMMAND = re.compile(r" \(aws .*")
+"""The remedy at the end of a reason, or what is left of it: state.jsonl and the page have it."""
 REFUSAL = "but it cannot be removed: "
 """Before it, a refusal says why retention would let go: the same sentence every night."""
+POSTPONED = re.compile(r"cannot be backed up yet: (.*), until \w+ \d\d:\d\d UTC")
 
 
 # ── The timeline ─────────────────────────────────────────────────────────────────────────────────
 
 
-def tell(news: Mapping[str, Any]) -> Line | None:
-    """A line of the timeline, for the news of backups that are worth one."""
-    kind = news["type"]
-    if kind == "RecoveryPointsCompleted":
-        return _completed(news)
-    if kind == "RecoveryPointsRemoved":
-        return _removed(news)
-    if kind == "StepFailed" and news["capability"] in ("backup", "expire"):
-        return Line(_at(news), "trouble", f"{news['run']}: {news['step']} failed", [news["why"]])
-    return None
+def tell(evidence: Evidence, taken: Mapping[str, Mapping[Kind, int]]) -> Iterator[Line]:
+    """The lines of what happened to backups; `taken` is what each night has taken."""
+    nights: dict[str, list[Mapping[str, Any]]] = {}
+    for news in evidence.news:
+        kind = news["type"]
+        if kind == "RecoveryPointsCompleted":
+            nights.setdefault(_night(news["run"]), []).append(news)
+        elif kind == "RecoveryPointsRemoved" and (news["removed"] or news["refused"]):
+            yield _removed(news)
+        elif kind == "StepFailed" and news["capability"] in ("backup", "expire"):
+            yield Line(_at(news), "trouble", f"{news['run']}: {news['step']} failed", [news["why"]])
+    postponed = dict(_postponed(evidence.stands))
+    gaps = {news["run"]: _weaker(news["findings"]) for news in evidence.news if "findings" in news}
+    for night, shards in nights.items():
+        below = [*postponed.get(night, ()), *gaps.get(night, ())]
+        yield _completed(night, shards, taken.get(night, {}), below)
 
 
-def _completed(news: Mapping[str, Any]) -> Line:
-    ended, begun = _at(news), _begun(news["run"])
-    says = f"{news['plan']}: {_count(news['completed'], 'recovery point')}"
-    says += f", {news['failed']} failed" if news["failed"] else ""
+def _night(run: str) -> str:
+    """Of a shard, the night."""
+    return run.rpartition("#")[0]
+
+
+def _completed(
+    night: str,
+    shards: Sequence[Mapping[str, Any]],
+    taken: Mapping[Kind, int],
+    below: Sequence[str],
+) -> Line:
+    ended, begun = max(_at(news) for news in shards), _begun(night)
+    failed = sum(news["failed"] for news in shards)
+    said = ", ".join(_count(taken[kind], NOUNS[kind]) for kind in Kind if taken.get(kind))
+    says = f"{shards[0]['plan']}: {said or 'nothing'}" + (f"; {failed} failed" if failed else "")
     at = begun or ended
     if begun is None:
         says += ", asked for by hand"
     elif ended - begun > SLOW:
         at = ended
         says += f", complete {span(ended - begun)} after the night began"
-    mark = "trouble" if news["failed"] else "done"
-    return Line(at, mark, says, [_without_ids(reason) for reason in news["reasons"]])
+    reasons = [_without_ids(reason) for news in shards for reason in news["reasons"]]
+    weaker = [news["crash_consistent"] for news in shards if news.get("crash_consistent")]
+    return Line(at, "trouble" if failed else "done", says, [*reasons, *weaker, *below])
 
 
-def _removed(news: Mapping[str, Any]) -> Line | None:
-    if not news["removed"] and not news["refused"]:
-        return None
+def _postponed(stands: Sequence[Stand]) -> Iterator[tuple[str, list[str]]]:
+    """Per night, what had to wait, and for what; the same words every night."""
+    for stand in stands:
+        if found := POSTPONED.search(stand.where):
+            yield _night(stand.run), [f"{found[1]}: postponed, and taken after it"]
+
+
+def _weaker(findings: Sequence[str]) -> list[str]:
+    """Of a report's findings, those that are told nowhere else."""
+    told = [line for line in findings if any(f": {gap.value}: " in line for gap in WEAKER)]
+    return [line.partition(QUOTA)[0] for line in told]
+
+
+def _removed(news: Mapping[str, Any]) -> Line:
     says = f"retention: {news['removed']} removed, {news['kept']} kept"
     if news["refused"]:
         says += f", {news['refused']} refused"
@@ -91,12 +135,17 @@ def _begun(run: str) -> datetime | None:
 
 def _without_ids(why: str) -> str:
     """Of a snapshot that failed, nobody needs the id to understand; state.jsonl has it."""
-    return FAILED_SNAPSHOT.sub("its snapshot ", why)
+    return COMMAND.sub("", FAILED_SNAPSHOT.sub("its snapshot ", why))
 
 
 def named(text: str, names: Mapping[str, str]) -> str:
-    """The text with resources called by their names, where they have any."""
-    return RESOURCE.sub(lambda found: names.get(found[1], found[1]), text)
+    """The text with resources and keys called by their names, where they have any."""
+
+    def name(found: re.Match[str]) -> str:
+        tail = found[1] or found[2]
+        return names.get(found[0]) or names.get(tail, tail)
+
+    return RESOURCE.sub(name, text)
 
 
 # ── The tables ───────────────────────────────────────────────────────────────────────────────────
@@ -123,29 +172,34 @@ def _table(*columns: tuple[str, dict[str, Any]]) -> Table:
 
 def _points(state: BackupsState) -> Table:
     table = _table(
-        ("recovery point", {"width": 21, "no_wrap": True}),
+        ("recovery point", {"width": 27, "no_wrap": True}),
         ("", {"width": 11, "no_wrap": True}),
         ("why", {"ratio": 1}),
     )
-    for alike in _alike(state.protected):
+    for alike in _alike(state):
         for one in alike:
             tally = Text(_tally(one), style="bright_black")
             table.add_row(plain(one.name, "bold"), _plan(one.plan), tally)
         for fate, others in _worth_showing(alike[0]):
             times = f" ×{1 + len(others)}" if others else ""
             word = Text(f"{fate.word}{times}", style=FATES.get(fate.word, ""))
-            when = f"  {fate.point.created_at:%a %d %b %H:%M}"
-            table.add_row(when, word, _why(fate, others))
+            when = f"  {_when(fate):%a %d %b %H:%M}"
+            table.add_row(when, word, _why(fate, others, state.names))
         table.add_section()
     return table
 
 
-def _alike(protected: Sequence[Protected]) -> list[list[Protected]]:
+def _when(fate: Fate) -> datetime:
+    """The night that it was taken in: what is alike in all that night is shown once."""
+    return _begun(fate.point.run) or fate.point.created_at
+
+
+def _alike(state: BackupsState) -> list[list[Protected]]:
     """Resources of one plan whose recovery points met the same fates share their lines."""
     groups: dict[Any, list[Protected]] = {}
-    for one in protected:
+    for one in state.protected:
         lines = tuple(
-            (fate.point.created_at, fate.word, _why(fate, others).plain)
+            (_when(fate), fate.word, _why(fate, others, state.names).plain)
             for fate, others in _worth_showing(one)
         )
         alike = (one.plan, lines, frozenset(_tally_of(one).items()))
@@ -161,7 +215,8 @@ def _tally(one: Protected) -> str:
     counts = _tally_of(one)
     shown = [f"{counts[word]} {word}" for word in FATES if counts[word]]
     gib = max((sum(part.gib for part in fate.point.parts) for fate in one.fates), default=0)
-    return f"{gib} GiB: " * bool(gib) + (", ".join(shown) or "none yet")
+    what = f"{NOUNS[one.kind]}, {gib} GiB" if gib else NOUNS[one.kind]
+    return f"{what}: {', '.join(shown) or 'none yet'}"
 
 
 def _worth_showing(one: Protected) -> list[tuple[Fate, list[Fate]]]:
@@ -177,12 +232,12 @@ def _worth_showing(one: Protected) -> list[tuple[Fate, list[Fate]]]:
     return shown
 
 
-def _why(fate: Fate, others: Sequence[Fate]) -> Text:
-    why = plain(_without_ids(fate.why))
+def _why(fate: Fate, others: Sequence[Fate], names: Mapping[str, str]) -> Text:
+    why = plain(named(_without_ids(fate.why), names))
     if others and fate.word == "kept":
         rules = Counter(rule for each in others for rule in each.rules)
         kept = ", ".join(f"{count} {rule}" for rule, count in rules.items())
-        oldest = min(each.point.created_at for each in others)
+        oldest = min(_when(each) for each in others)
         why.append(f"\nthe others: {kept}; back to {oldest:%a %d %b %H:%M}", style="bright_black")
     return why
 
@@ -190,21 +245,20 @@ def _why(fate: Fate, others: Sequence[Fate]) -> Text:
 def _coverage(state: BackupsState) -> Table:
     table = _table(
         ("resource", {"ratio": 1}),
-        ("plan", {"width": 6}),
-        ("protected since", {"width": 16}),
-        ("newest", {"width": 12}),
+        ("", {"width": 8}),
+        ("plan", {"width": 8}),
+        ("back to", {"width": 12}),
         ("age", {"justify": "right", "width": 5}),
         ("RPO", {"justify": "right", "width": 4}),
-        ("verdict", {"width": 23}),
+        ("verdict", {"width": 18}),
     )
     for one in state.protected:
-        newest = one.completed[0].created_at if one.completed else None
         table.add_row(
             plain(one.name),
+            NOUNS[one.kind],
             _plan(one.plan),
-            f"{one.since:%a %d %b %H:%M}" if one.since else "never",
-            f"{newest:%a %d %H:%M}" if newest else "none",
-            _hours(state.at - newest) if newest else "–",
+            f"{one.oldest:%d %b %H:%M}" if one.oldest else "never",
+            _hours(state.at - one.newest) if one.newest else "–",
             _hours(one.objective) if one.objective else "–",
             _verdict(one),
         )
@@ -214,7 +268,11 @@ def _coverage(state: BackupsState) -> Table:
 def _verdict(one: Protected) -> Text:
     if one.gap is not None:
         return plain(f"✘ {one.gap.gap.value}", "bold red")
-    return Text("✔ within its RPO", style="green")
+    if one.failing_key:
+        return Text("✘ its key fails", style="bold red")
+    if one.weaker is not None:
+        return plain(f"! {one.weaker.gap.value}", "yellow")
+    return Text("✔ to any moment" if one.span else "✔ to a snapshot", style="green")
 
 
 def _unprotected(findings: Sequence[Finding]) -> Table:
@@ -238,13 +296,15 @@ def _bare(arn: str) -> str:
 
 def answers(state: BackupsState) -> list[tuple[str, Text]]:
     """Questions that people ask, answered in a line or two."""
-    good = [one for one in state.protected if one.gap is None]
-    bad = [one for one in state.protected if one.gap is not None]
+    good = [one for one in state.protected if one.gap is None and not one.failing_key]
+    bad = [one for one in state.protected if one not in good]
     answers = [("Can we recover?", _verdict_on_all(len(good), len(state.protected)))]
-    points = [point for one in state.protected for point in one.completed]
-    if points:
+    if good:
         answers.append(("From when?", _from_when(state, good)))
-    at_risk = [_risk(one) for one in bad]
+    at_risk = [_risk(one, state.names) for one in bad]
+    at_risk += [
+        plain(f"{_who(one)}: {one.weaker.gap.value}", "yellow") for one in good if one.weaker
+    ]
     at_risk.append(
         Text(
             f"{len(state.gaps)} resources that no plan protects, though nobody said so: see above.",
@@ -252,6 +312,14 @@ def answers(state: BackupsState) -> list[tuple[str, Text]]:
         )
     )
     answers.append(("What is at risk?", Text("\n").join(at_risk)))
+    if state.others:
+        keepers = Counter(point.keeper for point in state.others)
+        kept = ", ".join(f"{count} by {keeper}" for keeper, count in sorted(keepers.items()))
+        text = f"{_count(len(state.others), 'recovery point')}: {kept}. Counted, never touched."
+        answers.append(("Kept by others?", plain(text)))
+    if state.limits:
+        room = [plain(f"{one.what}: {one.why.partition(';')[0]}") for one in state.limits]
+        answers.append(("Is there room?", Text("\n").join(room)))
     return answers
 
 
@@ -265,21 +333,33 @@ def _verdict_on_all(good: int, total: int) -> Text:
 
 
 def _from_when(state: BackupsState, good: Sequence[Protected]) -> Text:
+    snapshots = [one for one in good if not one.span]
     newest = {
-        plan: max(state.at - one.completed[0].created_at for one in good if one.plan == plan)
-        for plan in dict.fromkeys(one.plan for one in good)
+        plan: _oldest_age(state, [one for one in snapshots if one.plan == plan])
+        for plan in dict.fromkeys(one.plan for one in snapshots)
     }
-    ages = ", ".join(f"{plan} {_hours(age)}" for plan, age in newest.items())
-    oldest = min(point.created_at for one in state.protected for point in one.completed)
-    lost = f"Lost if everything broke now: {ages}."
-    return Text(f"{lost}\nThe furthest way back is to {oldest:%a %d %b %H:%M}.")
+    ages = [f"{plan} {_hours(age)}" for plan, age in newest.items()]
+    lost = f"Lost if everything broke now: {', '.join(ages)}"
+    if spans := [one for one in good if one.span]:
+        age = _hours(_oldest_age(state, spans))
+        lost += f"; {age} of what can be restored to any moment"
+    oldest = min(one.oldest for one in good if one.oldest)
+    return Text(f"{lost}.\nThe furthest way back is to {oldest:%a %d %b %H:%M}.")
 
 
-def _risk(one: Protected) -> Text:
+def _oldest_age(state: BackupsState, some: Sequence[Protected]) -> timedelta:
+    return max(state.at - one.newest for one in some if one.newest)
+
+
+def _risk(one: Protected, names: Mapping[str, str]) -> Text:
     failed = one.counted("failed")
-    why = _without_ids(failed[0].why) if failed else ""
-    found = one.gap.gap.value if one.gap else ""
-    return plain(f"{one.name} ({one.plan}): {found}" + (f"; {why}" if why else ""), "red")
+    why = named(_without_ids(failed[0].why), names) if failed else ""
+    found = one.gap.gap.value if one.gap else "nothing of it can be restored without its key"
+    return plain(f"{_who(one)}: {found}" + (f"; {why}" if why else ""), "red")
+
+
+def _who(one: Protected) -> str:
+    return f"{one.name} ({NOUNS[one.kind]}, {one.plan})"
 
 
 def _plan(plan: str) -> Text:

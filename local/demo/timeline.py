@@ -5,16 +5,33 @@ Nights of one plan that went the same way share a line; a reason is told when it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from local.cloud import Cloud
 from local.demo.week import Day
 
-Teller = Callable[[Mapping[str, Any]], "Line | None"]
-"""Makes a line of a piece of news; None for one of another capability, or not worth a line."""
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the system let be known on a day, oldest first."""
+
+    news: Sequence[Mapping[str, Any]]
+    stands: Sequence[Stand] = ()
+
+
+class Stand(NamedTuple):
+    """Where a run stood after somebody had moved it."""
+
+    at: datetime
+    run: str
+    where: str
+
+
+Teller = Callable[[Evidence], "Iterable[Line]"]
+"""Makes lines of what concerns its capability and is worth one."""
 
 
 @dataclass
@@ -46,15 +63,26 @@ class Timeline:
         lines = [
             Line(one.at, MARKS[one.who], _sentence(one.who, one.says)) for one in day.happenings
         ]
-        lines += [*self._news(day), *self._pages(day), *self._deaths(day)]
+        evidence = self._evidence(day)
+        lines += [line for tell in self._tellers for line in tell(evidence)]
+        lines += [*self._pages(day), *self._deaths(day)]
         lines.sort(key=lambda line: line.at)
         return self._without_repeats(folded(lines))
 
-    def _news(self, day: Day) -> Iterator[Line]:
-        for published in self._cloud.published("NewsTopic"):
-            if day.begins <= published.at < day.ends:
-                news = published.json()
-                yield from filter(None, (tell(news) for tell in self._tellers))
+    def _evidence(self, day: Day) -> Evidence:
+        news = [
+            published.json()
+            for published in self._cloud.published("NewsTopic")
+            if day.begins <= published.at < day.ends
+        ]
+        stands = [
+            Stand(one.started_at, run, where)
+            for one in self._cloud.functions.invocations
+            if one.started_at and day.begins <= one.started_at < day.ends
+            for run, where in (one.result or {}).items()
+            if isinstance(where, str)
+        ]
+        return Evidence(news, stands)
 
     def _pages(self, day: Day) -> Iterator[Line]:
         for published in self._cloud.published("PagesTopic"):
@@ -118,7 +146,7 @@ def _alarm(at: datetime, alarm: Mapping[str, Any]) -> Iterator[Line]:
 
 def _problems(page: str) -> list[str]:
     """The lines of a page that say what is wrong and what holds meanwhile."""
-    wanted = ("- ", "remedy: ", "In force meanwhile: ", "Why: ")
+    wanted = ("- ", "remedy: ", "In force meanwhile: ", "Why: ", "arn:", "nothing else restores ")
     return [
         line.strip().removeprefix("- ")
         for line in page.splitlines()

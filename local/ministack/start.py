@@ -1,4 +1,4 @@
-"""Starts ministack, with what it lacks of EventBridge Scheduler and of IAM added.
+"""Starts ministack, with what it lacks of EventBridge Scheduler, DynamoDB and IAM added.
 
     .tools/ministack/bin/python local/ministack/start.py
 
@@ -13,7 +13,8 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import eventbridge, scheduler
+from ministack.core.responses import json_response
+from ministack.services import dynamodb, eventbridge, scheduler
 
 # ministack looks every ten seconds which schedule is due; whoever lets time jump waits for each.
 scheduler._SCHEDULE_TICK_INTERVAL = 1
@@ -31,6 +32,53 @@ def _invoke_with_time(target: dict[str, Any], event: dict[str, Any], *rest: Any)
 
 
 eventbridge._invoke_target = _invoke_with_time
+
+_list_backups = dynamodb._list_backups
+
+
+def _list_backups_asked_for(request: dict[str, Any]) -> Any:
+    """Heed the type and the time range, of which ministack reads neither; it has users' backups."""
+    if request.get("BackupType", "USER") not in {"USER", "ALL"}:
+        return json_response({"BackupSummaries": []})
+    status, _, body = _list_backups(request)
+    answer = json.loads(body)
+    answer["BackupSummaries"] = [
+        backup
+        for backup in answer.get("BackupSummaries", ())
+        if request.get("TimeRangeLowerBound", 0) <= backup["BackupCreationDateTime"]
+        and backup["BackupCreationDateTime"] < request.get("TimeRangeUpperBound", float("inf"))
+    ]
+    return json_response(answer, status)
+
+
+dynamodb._list_backups = _list_backups_asked_for
+
+_resources = iam_actions.dynamodb_resource_arns
+
+
+def _resources_by_arn(body: bytes, region: str, account: str) -> list[str]:
+    """Name the backup, or what tags and policies are read of, where ministack asks for `*`."""
+    request = json.loads(body)
+    named = request.get("BackupArn") or request.get("ResourceArn")
+    resources: list[str] = [named] if named else _resources(body, region, account)
+    return resources
+
+
+iam_actions.dynamodb_resource_arns = _resources_by_arn
+
+_object_context = iam_actions.s3_service_context
+
+
+def _object_context_of_once(
+    action: str, query: dict[str, Any] | None, path: str = "", headers: Any = None
+) -> dict[str, Any]:
+    """Add the key by which a policy demands that no object is written over."""
+    context: dict[str, Any] = _object_context(action, query, path, headers)
+    once = (headers or {}).get("if-none-match")
+    return context | ({"s3:if-none-match": once} if action == "s3:PutObject" and once else {})
+
+
+iam_actions.s3_service_context = _object_context_of_once
 
 _context = iam_actions.dynamodb_service_context
 
@@ -53,7 +101,11 @@ def _partition_keys(request: Any) -> Iterator[str]:
                 (asked,) = re.findall(r"^\w+ = (:\w+)", value)
                 yield request["ExpressionAttributeValues"][asked]["S"]
             elif name in {"Item", "Key", "Keys"}:
-                yield from (each["pk"]["S"] for each in (value if name == "Keys" else [value]))
+                # A tag has a Key, too, and the tables of others have partition keys of other names.
+                items = value if name == "Keys" else [value]
+                yield from (
+                    one["pk"]["S"] for one in items if isinstance(one, dict) and "pk" in one
+                )
             else:
                 yield from _partition_keys(value)
 
