@@ -39,7 +39,7 @@ from local.account import TABLES
 from watchkeeper import naming
 from watchkeeper.aws.catalogue import from_item
 from watchkeeper.aws.table import Item, unpack
-from watchkeeper.backups.model import RecoveryPoint, State
+from watchkeeper.backups.model import RecoveryPoint, Service, State
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".local" / "deploy"
@@ -420,6 +420,9 @@ def _check(places: Places, names: dict[str, str], reported: Item) -> None:
         raise NotAsPromised(f"the table has {sorted(usable)}, the account {sorted(completed)}")
     if len(points) != reported["targets"]:
         raise NotAsPromised(f"{len(points)} recovery points for {reported['targets']} resources")
+    services = {one.kind.service for one in points if one.state is State.COMPLETED}
+    if missing := set(Service) - services:
+        raise NotAsPromised(f"nothing of {', '.join(sorted(missing))} could be restored")
     if left := _left_over(places):
         raise NotAsPromised(f"events that nobody took: {left}")
     _say("The stack's table and what both emulators keep agree; no event was left over.")

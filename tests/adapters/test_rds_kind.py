@@ -146,7 +146,7 @@ def keeper(box: Box) -> RdsKeeper:
 
 
 def name_of(target: Target = ORDERS, run: str = RUN) -> str:
-    return naming.database_snapshot(naming.point_id(run, target.arn))
+    return naming.database_snapshot(STACK, naming.point_id(run, target.arn))
 
 
 def snapshot_arn(target: Target = ORDERS, run: str = RUN) -> str:
@@ -643,6 +643,18 @@ def test_a_run_sees_its_own_and_no_copies(box: Box, taker: RdsTaker, keeper: Rds
     assert elsewhere.all() == []
 
 
+def test_two_stacks_with_the_same_plan_take_one_each(box: Box, taker: RdsTaker) -> None:
+    box.database()
+    theirs = replace(ASKED, stack="another")
+
+    for asked in (ASKED, theirs):
+        assert taker.take(ORDERS, asked, TWO_O_CLOCK) == ""
+        box.wait()
+
+    point = naming.point_id(RUN, ORDERS.arn)
+    assert set(box.snapshots()) == {name_of(), naming.database_snapshot("another", point)}
+
+
 def test_a_copy_from_another_region_is_not_ours_though_named_alike(box: Box) -> None:
     source = naming.database_arn(("aws", "eu-west-1", ACCOUNT), "orders")
     tags = {
@@ -651,7 +663,7 @@ def test_a_copy_from_another_region_is_not_ours_though_named_alike(box: Box) -> 
         naming.TAG_SOURCE: source,
     }
     box.database()
-    name = naming.database_snapshot(naming.point_id(RUN, source))
+    name = naming.database_snapshot(STACK, naming.point_id(RUN, source))
     box.switches.record_snapshot("orders", name, created_at=box.now, tags=tags)
 
     assert adapters.DatabaseSnapshots(STACK, ARNS).all() == []

@@ -215,8 +215,8 @@ def test_a_snapshot_names_this_stack_from_its_first_moment(
 
 
 def test_nothing_can_be_tagged_later_into_what_expire_backups_may_remove(stack: Stack) -> None:
-    """RDS does not know why it is asked for tags. What TakeBackups could tag there has a name of
-    ours, and gets the tag that it should have had from its first moment.
+    """RDS cannot tell tags on what is being made from tags on what is there. So the names count:
+    what TakeBackups could tag later was made by a Watchkeeper, if by another stack's.
     """
     while_creating = {"StringEquals": {"ec2:CreateAction": ["CreateSnapshot", "CreateSnapshots"]}}
     for function in stack.functions:

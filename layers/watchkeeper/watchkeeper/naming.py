@@ -207,15 +207,22 @@ TAGS_OF_OTHERS = {
 # ── Snapshots of databases, backups of tables ─────────────────────────────────────────────────────
 
 
-def database_snapshot(point: str) -> str:
+def database_snapshot(stack: str, point: str) -> str:
     """The identifier of the snapshot that is a recovery point: the same for every attempt, so that
-    a second one is refused.
+    a second one is refused. The stack is in it, because two stacks may have the same plan.
+
+    Of the stack a digest: RDS takes fewer characters than CloudFormation, and in small letters.
     """
-    return f"{DATABASE_SNAPSHOT}{point}"
+    return f"{DATABASE_SNAPSHOT}{short_id(stack)[:8]}-{point}"
 
 
 DATABASE_SNAPSHOT = "wk-"
-"""What our snapshots' identifiers begin with: the rule in template.yaml filters by it."""
+"""What the identifiers begin with: rights and a rule in template.yaml name it."""
+
+
+def point_of_snapshot(name: str) -> str:
+    """The recovery point's id in the name that `database_snapshot` gave."""
+    return name.rsplit("-", 1)[-1]
 
 
 def rds_value(text: str) -> str:

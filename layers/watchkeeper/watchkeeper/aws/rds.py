@@ -237,7 +237,7 @@ class DatabaseSnapshots(_Rds):
         """
         run = snapshot.tags.get(naming.TAG_RUN, "")
         source = snapshot.tags.get(naming.TAG_SOURCE, "")
-        name = naming.database_snapshot(naming.point_id(run, source))
+        name = naming.database_snapshot(self.stack, naming.point_id(run, source))
         here = snapshot.id.split(":")[3:5]
         return (
             snapshot.tags.get(naming.TAG_STACK) == self.stack

@@ -69,7 +69,7 @@ class RdsTaker:
         snapshot costs nothing.
         """
         point = naming.point_id(asked.run, target.arn)
-        name = naming.database_snapshot(point)
+        name = naming.database_snapshot(asked.stack, point)
         try:
             database = self.databases.one(target.arn)
         except NotThere:
@@ -212,7 +212,7 @@ def _documented(snapshots: Iterable[Snapshot], manifests: ManifestReader) -> lis
 
 def _digest(snapshot: Snapshot, manifests: ManifestReader) -> str:
     # The name says it, too, and nobody can take that off.
-    point = naming.rds_name(snapshot.id).removeprefix(naming.DATABASE_SNAPSHOT)
+    point = naming.point_of_snapshot(naming.rds_name(snapshot.id))
     try:
         return digest(manifests.read(point))
     except NotThere:

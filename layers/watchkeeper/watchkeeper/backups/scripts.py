@@ -247,10 +247,16 @@ def _posts(run: Run, cloud: Scripting) -> list[_Post]:
 
 
 def _try_to_thaw(run: Run, cloud: Scripting, now: datetime) -> Done | Waiting:
-    posts = _posts(run, cloud)
+    try:
+        posts = _posts(run, cloud)
+        freeze = run.facts.get("freeze") or _freeze_now(run, cloud, now)
+    except (Busy, NotThere, Refused):
+        if run.facts["thaw_command"]:
+            raise
+        # What cannot be looked at may stand still all the same: this try is sent unseen.
+        return _send_thaw(run, cloud, now, "", NO_FACTS)
     if run.facts.get("freeze"):
         return _judge(run, cloud, now, posts)
-    freeze = _freeze_now(run, cloud, now)
     if freeze == NEVER:
         return Done({"freeze": NEVER, "thawed": "the pre script never ran"})
     if freeze == OVER:  # what was thawed before may have been frozen since

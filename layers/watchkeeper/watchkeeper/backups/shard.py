@@ -81,7 +81,11 @@ def ensure_taken_frozen(run: Run, cloud: Taking, now: datetime) -> Report:
     """
     if run.facts.get("consistency") != APPLICATION:
         return Done()
-    report = ensure_taken(run, cloud, now)
+    report: Report
+    try:
+        report = ensure_taken(run, cloud, now)
+    except Denied as denied:  # for `take` to crash with, once the scripts have let go
+        report = Waiting(str(denied))
     if isinstance(report, Done):
         return report
     doubt = {"in_doubt_since": naming.instant(run.unclear_since)} if run.unclear_since else {}
