@@ -51,6 +51,7 @@ NEXT = (
     ("make cloud", "the simulated account as an endpoint, for the AWS CLI"),
     ("make invoke", "one function, in Lambda's own container, against it"),
     ("docs/policy.md", "the policy: plans, retention, what is refused"),
+    ("docs/operating.md", "whether one can recover, to which moment, under which key"),
     ("docs/runbooks/", "what to do when one of the alarms above goes off"),
 )
 

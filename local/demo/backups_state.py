@@ -23,7 +23,7 @@ from watchkeeper.backups.model import (
     Span,
     State,
 )
-from watchkeeper.backups.rules import choose
+from watchkeeper.backups.rules import Choice, choose
 from watchkeeper.backups.take import TakeBackups
 from watchkeeper.backups.taking import Taking
 from watchkeeper.policy import BackupsPolicy
@@ -107,22 +107,15 @@ class BackupsState:
 def read_backups(cloud: Cloud) -> BackupsState:
     """The state now; asks ExpireBackups for a dry run, which touches nothing."""
     now, taking = cloud.clock.now(), _taking(cloud)
-    policy = taking.policy()
-    ours = list(taking.catalogue.listed())
+    policy, ours = taking.policy(), list(taking.catalogue.listed())
     others, spans = _others(taking)
     inventory = taking.inventory(policy.choose_by, others)
     choice = choose(inventory, policy)
-    kept = Kept.of(ours, others)
-    found: list[Finding] = []
-    for plan in policy.plans:
-        arns = frozenset(target.arn for target in choice.targets.get(plan, ()))
-        coverage = cover(policy, Night(plan, now, arns), choice, kept, (), now)
-        found += [one for one in coverage.findings if one.plan in ("", plan)]
-    chosen = {one.arn: plan for plan, targets in choice.targets.items() for one in targets}
-    plans = {point.resource: point.plan for point in ours} | chosen
-    decided = _decided(cloud.invoke("ExpireBackups", LOOK).result)
-    resources = {one.arn: one for one in inventory.resources}
+    found = _found(policy, choice, Kept.of(ours, others), now)
     failing = _failing_keys(taking, [*ours, *others])
+    decided = _decided(cloud.invoke("ExpireBackups", LOOK).result)
+    chosen = {one.arn: plan for plan, targets in choice.targets.items() for one in targets}
+    resources = {one.arn: one for one in inventory.resources}
     protected = [
         Protected(
             arn=arn,
@@ -136,22 +129,34 @@ def read_backups(cloud: Cloud) -> BackupsState:
             weaker=_first(found, arn, lambda gap: gap not in AT_RISK),
             failing_key=failing.get(arn, ""),
         )
-        for arn, plan in plans.items()
+        for arn, plan in ({point.resource: point.plan for point in ours} | chosen).items()
     ]
     order = list(policy.plans)
     protected.sort(key=lambda one: (order.index(one.plan) if one.plan in order else 99, one.name))
     held = quota.held_by_plan(choice.targets, ours)
     limits = quota.forecasts(taking.databases.quotas(), held, policy, now)
-    unprotected = {one.resource: one for one in found if one.resource not in chosen}
+    unprotected = [one for one in found if one.resource not in chosen]
     return BackupsState(
         at=now,
         policy=policy,
         protected=protected,
-        unprotected=[*unprotected.values(), *quota.findings(limits)],
+        unprotected=[*unprotected, *quota.findings(limits)],
         others=[point for point in others if not point.until],
         limits=limits,
         names=names_of(cloud),
     )
+
+
+def _found(policy: BackupsPolicy, choice: Choice, kept: Kept, now: datetime) -> list[Finding]:
+    """What the rule that reports every night would say now, of all plans."""
+    found: dict[tuple[str, Gap], Finding] = {}
+    for plan in policy.plans:
+        arns = frozenset(target.arn for target in choice.targets.get(plan, ()))
+        coverage = cover(policy, Night(plan, now, arns), choice, kept, (), now)
+        # Of another plan's, that one's own report knows more.
+        mine = [one for one in coverage.findings if one.plan in ("", plan)]
+        found |= {(one.resource, one.gap): one for one in mine}
+    return list(found.values())
 
 
 def names_of(cloud: Cloud) -> dict[str, str]:

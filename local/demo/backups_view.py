@@ -32,6 +32,7 @@ NOUNS = {
     Kind.TABLE: "table",
 }
 WEAKER = (Gap.NO_POINT_IN_TIME, Gap.LIMIT)
+"""Findings of a report that no other news tells."""
 QUOTA = " (service "
 """From here on a finding about a limit gives the details to whoever asks AWS for more."""
 FATES = {
