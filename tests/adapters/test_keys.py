@@ -204,7 +204,7 @@ def test_a_page_names_the_key_its_end_the_remedy_and_what_it_takes(
         "docs/runbooks/keys-failing.md",
     ):
         assert part in text
-    assert page.subject() == "Keys failing: 1 more; 2 recovery points at stake"
+    assert page.subject() == "Keys failing: 1 more, recovery points at stake: 2"
 
 
 def test_people_are_told_once_per_state_and_again_after_it_was_well(

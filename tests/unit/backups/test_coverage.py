@@ -187,6 +187,19 @@ def test_what_is_stopped_is_well_if_there_is_something_to_restore() -> None:
     assert badly.unprotected == 1
 
 
+def test_what_is_under_a_failing_key_cannot_be_restored() -> None:
+    choice = Choice({"gold": [Target("db", Kind.DATABASE, "db")]}, [])
+    locked, span = db(FRESH, keys=("dead",)), replace(SPAN, keys=("dead",))
+
+    badly = cover(POLICY, NIGHT, choice, Kept.of([locked], [span], {"dead"}), [], NOW)
+    well = cover(POLICY, NIGHT, choice, Kept.of([locked], [span], {"other"}), [], NOW)
+
+    assert gaps(badly) == {Gap.NO_RECOVERY_POINT}
+    assert "KMS keys that fail" in badly.at_risk[0].why
+    assert badly.oldest is None
+    assert gaps(well) == set()
+
+
 def test_what_could_not_be_checked_is_told_and_is_no_resource() -> None:
     unread = Finding("", "", Gap.UNKNOWN, "AWS Backup could not be read: AccessDenied")
 

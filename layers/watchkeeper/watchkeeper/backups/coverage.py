@@ -1,6 +1,6 @@
 """How a plan stands after its night: who can be restored as promised, and who cannot. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -45,13 +45,30 @@ class Kept:
     newest: Mapping[str, RecoveryPoint]
     """Per resource, the one with the newest data, whoever keeps it."""
     spans: frozenset[str]
-    """The resources that can be restored to a moment."""
+    """The resources that have point-in-time recovery."""
+    locked_out: frozenset[str] = frozenset()
+    """The resources that have recovery points, all of them under KMS keys that fail."""
 
     @classmethod
-    def of(cls, ours: Iterable[RecoveryPoint], others: Iterable[RecoveryPoint]) -> "Kept":
+    def of(
+        cls,
+        ours: Iterable[RecoveryPoint],
+        others: Iterable[RecoveryPoint],
+        failing: Container[str] = frozenset(),
+    ) -> "Kept":
+        """`failing` are the ARNs of keys without which nothing can be read."""
         mine, theirs = list(ours), list(others)
-        spans = frozenset(point.resource for point in theirs if point.until)
-        return cls(newest_completed(mine), newest_completed([*mine, *theirs]), spans)
+        readable = [
+            [point for point in some if not any(key in failing for key in point.keys)]
+            for some in (mine, [*mine, *theirs])
+        ]
+        newest = newest_completed(readable[1])
+        return cls(
+            ours=newest_completed(readable[0]),
+            newest=newest,
+            spans=frozenset(point.resource for point in theirs if point.until),
+            locked_out=frozenset(newest_completed([*mine, *theirs]).keys() - newest.keys()),
+        )
 
 
 def newest_completed(points: Iterable[RecoveryPoint]) -> dict[str, RecoveryPoint]:
@@ -108,6 +125,8 @@ def _at_risk(
         is_taken = target.arn in night.taken
         when = "this night took none" if is_taken else "it chose the plan after this night began"
         why = f"{when}; nothing can be restored until the next one completes"
+        if target.arn in kept.locked_out:
+            why = "all of its recovery points are under KMS keys that fail: nothing can be restored"
         return [Finding(target.arn, target.name, Gap.NO_RECOVERY_POINT, why, night.plan)]
     objective = plan.rpo.approximate() if plan else None
     if objective is None or now - point.newest_data <= objective:

@@ -284,7 +284,9 @@ class Finding:
     plan: str = ""
 
     def line(self) -> str:
-        return f"{self.name or self.resource}: {self.gap.value}: {self.why}"
+        kind = Kind.of(self.resource) if self.name else None
+        named = f"{self.name} ({kind.value})" if kind else self.name or self.resource
+        return ": ".join(part for part in (named, self.gap.value, self.why) if part)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from watchkeeper import naming
 from watchkeeper.aws.errors import AlreadyThere, Denied, Refused
 from watchkeeper.backups.coverage import Kept, Night, cover
 from watchkeeper.backups.key_steps import KEYS
+from watchkeeper.backups.keys import unusable
 from watchkeeper.backups.model import (
     CAPABILITY,
     Coverage,
@@ -136,7 +137,8 @@ def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
     limits = _limits(choice, ours, policy, cloud, now)
     about_no_resource = [*_unread(run), *findings_of(limits)]
     night = Night(plan, naming.parse_minute(run.facts["occurrence"]), _taken_arns(run, cloud))
-    coverage = cover(policy, night, choice, Kept.of(ours, others), about_no_resource, now)
+    kept = Kept.of(ours, others, _failing_keys([*ours, *others], cloud))
+    coverage = cover(policy, night, choice, kept, about_no_resource, now)
     told_before = cloud.coverage.told_before(CAPABILITY, plan, run.id)
     cloud.coverage.report(CAPABILITY, coverage, run.id, told_before, now)
     told = BackupsReported.about(
@@ -172,6 +174,12 @@ def _page(run: Run, coverage: Coverage, told_before: Container[str], now: dateti
 def _unread(run: Run) -> list[Finding]:
     lines = run.facts.get("unread", "").splitlines()
     return [Finding("", "", Gap.UNKNOWN, why) for why in lines]
+
+
+def _failing_keys(points: Iterable[RecoveryPoint], cloud: Taking) -> set[str]:
+    """A key that could not be checked is not among them: people are told of it by itself."""
+    states = cloud.keys.states({key for point in points for key in point.keys})
+    return {arn for arn, state in states.items() if unusable(state)}
 
 
 def _limits(

@@ -40,7 +40,7 @@ class KeysFailing(News):
     points: int
 
     def subject(self) -> str:
-        return f"Keys failing: {self.fresh_in_all} more; {self.points} recovery points at stake"
+        return f"Keys failing: {self.fresh_in_all} more, recovery points at stake: {self.points}"
 
     def text(self) -> str:
         return (
