@@ -104,6 +104,16 @@ class SnapshotEvent(_FromAws):
 
 # ── From RDS, Systems Manager and KMS, by EventBridge ─────────────────────────────────────────────
 
+SnapshotArn = Annotated[
+    str,
+    StringConstraints(
+        # Room for a name of 255 characters: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSnapshot.html
+        max_length=350,
+        pattern=r"^arn:aws[a-z-]*:rds:[a-z0-9-]+:[0-9]{12}:(cluster-)?snapshot:[A-Za-z0-9:-]+$",
+    ),
+]
+Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
+
 
 class DatabaseSnapshotEvent(_FromAws):
     """A snapshot of a database or a cluster has been made; of one that failed RDS says nothing."""
@@ -112,8 +122,7 @@ class DatabaseSnapshotEvent(_FromAws):
     kind: Literal["RDS DB Snapshot Event", "RDS DB Cluster Snapshot Event"] = Field(
         alias="detail-type"
     )
-    snapshot: str = Field(validation_alias=AliasPath("detail", "SourceArn"))
-    """Its ARN."""
+    snapshot: SnapshotArn = Field(validation_alias=AliasPath("detail", "SourceArn"))
 
 
 class ScriptEvent(_FromAws):
@@ -121,7 +130,7 @@ class ScriptEvent(_FromAws):
 
     source: Literal["aws.ssm"]
     kind: Literal["EC2 Command Status-change Notification"] = Field(alias="detail-type")
-    command: str = Field(validation_alias=AliasPath("detail", "command-id"))
+    command: Uuid = Field(validation_alias=AliasPath("detail", "command-id"))
     """Its id."""
 
 
@@ -134,7 +143,7 @@ class KeyEvent(_FromAws):
     kind: Literal[
         "AWS API Call via CloudTrail", "KMS CMK Deletion", "KMS Imported Key Material Expiration"
     ] = Field(alias="detail-type")
-    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
+    id: Uuid
     """EventBridge's: the same when it is delivered again."""
 
 

@@ -19,7 +19,7 @@ from watchkeeper.backups.removal import (
     reconcile,
     stood,
 )
-from watchkeeper.backups.rules import Found
+from watchkeeper.backups.rules import DELETING, Found
 from watchkeeper.backups.services import Keeper
 from watchkeeper.news.backups import RecoveryPointsRemoved, RemovalHalted
 from watchkeeper.news.base import LINE, LINES
@@ -63,7 +63,7 @@ def planned(
         # Not shown as ours is not gone: somebody may have taken the tags off.
         unseen = _part_ids(points) - {one.id for one in ours}
         snapshots = [*keeper.parts(unseen), *ours]
-        there |= {one.id: one for one in snapshots}
+        there |= {one.id: one for one in snapshots if one.state != DELETING}
         by_service |= keeper.forbidden(snapshots)
     by_tags = {one.id: why for one in there.values() if (why := forbidden(one.tags))}
     known = reconcile(listed, found, there.keys(), now)

@@ -19,7 +19,7 @@ from watchkeeper.aws.rds import (
 )
 from watchkeeper.backups.manifest import Manifest, digest
 from watchkeeper.backups.model import Asked, Kind, Place, Resource, Service, Snapshot, Span, Target
-from watchkeeper.backups.rules import PENDING, found_by_source
+from watchkeeper.backups.rules import DELETING, PENDING, found_by_source
 from watchkeeper.backups.services import BySource
 from watchkeeper.backups.windows import closed, unreadable
 from watchkeeper.quoting import quoted
@@ -31,7 +31,6 @@ https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBSnapshot.h
 LATER = frozenset({"InvalidDBInstanceState", "InvalidDBClusterStateFault"})
 """What RDS answers if that state has passed since we looked."""
 UNDELETABLE = frozenset({"InvalidDBSnapshotState", "InvalidDBClusterSnapshotStateFault"})
-DELETING = "deleting"
 PATIENCE = timedelta(hours=2, minutes=30)
 """How long windows are waited out: a recovery point taken in one beats a night without. It leaves
 a quarter of an hour before a shard gives up.

@@ -284,6 +284,8 @@ PENDING = frozenset({"pending", "recovering", "recoverable"})
 """Snapshot states that are not an end; `recoverable` is a snapshot in the Recycle Bin, which a
 person can bring back.
 """
+DELETING = "deleting"
+"""RDS shows a snapshot for minutes while it deletes it; nobody can restore from it any more."""
 
 
 BEGAN_TOGETHER = timedelta(minutes=5)

@@ -35,6 +35,8 @@ ASK_AGAIN = timedelta(minutes=5)
 """How often a database is looked at that could not be backed up: its windows are half hours."""
 ASK_FOR = timedelta(hours=2, minutes=45)
 """How long: then it has missed this night, with its reason, before the step's three hours end."""
+ATTEMPTS_FROZEN = 2
+"""An instance stands still meanwhile: what is cut off twice is not tried a third time."""
 GIVE_UP = timedelta(hours=24)
 """A first snapshot of the largest volumes takes most of a day; one that takes longer has missed the
 next night.
@@ -81,9 +83,10 @@ def ensure_taken_frozen(run: Run, cloud: Taking, now: datetime) -> Report:
     """
     if run.facts.get("consistency") != APPLICATION:
         return Done()
-    report: Report
+    report: Report = Waiting(f"{run.attempts} attempts at it that never reported")
     try:
-        report = ensure_taken(run, cloud, now)
+        if run.attempts <= ATTEMPTS_FROZEN:
+            report = ensure_taken(run, cloud, now)
     except Denied as denied:  # for `take` to crash with, once the scripts have let go
         report = Waiting(str(denied))
     if isinstance(report, Done):

@@ -8,7 +8,7 @@ from watchkeeper import naming
 from watchkeeper.aws.errors import AlreadyThere, Denied, Refused
 from watchkeeper.backups.coverage import Kept, Night, cover
 from watchkeeper.backups.key_steps import KEYS
-from watchkeeper.backups.keys import unusable
+from watchkeeper.backups.keys import KeyState, unchecked, unusable
 from watchkeeper.backups.model import (
     CAPABILITY,
     Coverage,
@@ -135,9 +135,10 @@ def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
     ours, others = list(cloud.catalogue.listed()), list(cloud.others.listed())
     choice = choose(cloud.inventory(policy.choose_by, others), policy)
     limits = _limits(choice, ours, policy, cloud, now)
-    about_no_resource = [*_unread(run), *findings_of(limits)]
+    keys = cloud.keys.states({key for point in (*ours, *others) for key in point.keys})
+    about_no_resource = [*_unread(run, keys.values()), *findings_of(limits)]
     night = Night(plan, naming.parse_minute(run.facts["occurrence"]), _taken_arns(run, cloud))
-    kept = Kept.of(ours, others, _failing_keys([*ours, *others], cloud))
+    kept = Kept.of(ours, others, {arn for arn, state in keys.items() if unusable(state)})
     coverage = cover(policy, night, choice, kept, about_no_resource, now)
     told_before = cloud.coverage.told_before(CAPABILITY, plan, run.id)
     cloud.coverage.report(CAPABILITY, coverage, run.id, told_before, now)
@@ -171,15 +172,11 @@ def _page(run: Run, coverage: Coverage, told_before: Container[str], now: dateti
     )
 
 
-def _unread(run: Run) -> list[Finding]:
+def _unread(run: Run, keys: Iterable[KeyState]) -> list[Finding]:
+    """What could not be found out: of others' recovery points, and of keys."""
     lines = run.facts.get("unread", "").splitlines()
+    lines += [why for state in keys if (why := unchecked(state))]
     return [Finding("", "", Gap.UNKNOWN, why) for why in lines]
-
-
-def _failing_keys(points: Iterable[RecoveryPoint], cloud: Taking) -> set[str]:
-    """A key that could not be checked is not among them: people are told of it by itself."""
-    states = cloud.keys.states({key for point in points for key in point.keys})
-    return {arn for arn, state in states.items() if unusable(state)}
 
 
 def _limits(
