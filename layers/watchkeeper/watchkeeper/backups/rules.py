@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from watchkeeper import naming
@@ -167,8 +166,8 @@ def _plan_of(
         why = f"its tag {policy.choose_by} says {OPTED_OUT!r}"
         finding = Finding(resource.arn, resource.name, Gap.OPTED_OUT, why)
     else:
-        near = get_close_matches(value.lower(), policy.plans, n=1)
-        meant = f"did you mean {near[0]}?" if near else f"plans are {', '.join(policy.plans)}"
+        near = _like(value.lower(), policy.plans)
+        meant = f"did you mean {near}?" if near else f"plans are {', '.join(policy.plans)}"
         why = f"the {resource.type}'s tag {policy.choose_by} says {quoted(value)}; {meant}"
         finding = Finding(resource.arn, resource.name, Gap.UNKNOWN_PLAN, why)
     findings.append(finding)
@@ -178,11 +177,18 @@ def _plan_of(
 def _never_tagged(resource: Resource, policy: "BackupsPolicy", kept: str) -> Finding:
     if kept:
         return Finding(resource.arn, resource.name, Gap.ELSEWHERE, kept)
-    near = get_close_matches(policy.choose_by, resource.tags, n=1, cutoff=0.8)
-    meant = f" (is its tag {quoted(near[0])} a slip?)" if near else ""
+    near = _like(policy.choose_by, resource.tags, alike=0.8)
+    meant = f" (is its tag {quoted(near)} a slip?)" if near else ""
     remedy = f"set it to a plan or to {OPTED_OUT!r}"
     why = f"the {resource.type} has no tag {policy.choose_by}{meant}; {remedy}"
     return Finding(resource.arn, resource.name, Gap.NEVER_TAGGED, why)
+
+
+def _like(word: str, words: Iterable[str], alike: float = 0.6) -> str:
+    """The one that `word` was perhaps meant to be; empty if none is `alike`, from 0 to 1."""
+    from difflib import get_close_matches  # noqa: PLC0415 (5 ms of a cold start, for a slip)
+
+    return next(iter(get_close_matches(word, list(words), n=1, cutoff=alike)), "")
 
 
 def _kept(arns: Sequence[str], elsewhere: Mapping[str, Elsewhere]) -> str:
