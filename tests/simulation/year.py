@@ -313,7 +313,7 @@ NEVER_SOUND = (
     *("SweepSilentAlarm", "RunsOverdueAlarm", "RunsStuckAlarm", "PolicyRefusedAlarm"),
     *("RemovalHaltedAlarm", "PostScriptFailedAlarm", "SweepRunsUndeliveredAlarm"),
     *("TakeBackupsUndeliveredAlarm", "ExpireBackupsUndeliveredAlarm"),
-    *("SweepRunsUnhandledAlarm", "ExpireBackupsUnhandledAlarm"),
+    "ExpireBackupsUnhandledAlarm",
 )
 """Whatever goes wrong in this year, none of these has a reason."""
 
@@ -361,8 +361,22 @@ def check_pages(year: Year, expected: Expected) -> None:
     )
     for name in NEVER_SOUND:
         _same(f"{name}", sounded(changes.get(name, []), year.stretch.ends), [])
+    _check_given_up(
+        sounded(changes.get("SweepRunsUnhandledAlarm", []), year.stretch.ends), year.incidents
+    )
     pages = [page.subject or "" for page in year.cloud.published("PagesTopic")]
     _same("pages", [one for one in pages if one.startswith(("Stuck: ", "Failed: "))], [])
+
+
+def _check_given_up(heard: Sequence[Span], incidents: Sequence[Incident]) -> None:
+    """A sweep's tick is given up where the sweep was killed, until somebody empties its queue."""
+    kills = [(one.begins, one.ends + ABOUT) for one in incidents if one.what == "killed"]
+    unexplained = [
+        span
+        for span in heard
+        if not any(begins <= span[0] and span[1] <= ends for begins, ends in kills)
+    ]
+    _same("SweepRunsUnhandledAlarm", unexplained, [])
 
 
 def _check_overdue(heard: Sequence[Span], expected: Sequence[Span]) -> None:

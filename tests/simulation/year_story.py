@@ -308,6 +308,10 @@ def _end(incident: Incident, cloud: Cloud) -> None:
         case "key doomed":
             cloud.client("kms").cancel_key_deletion(KeyId=_key(cloud, incident.name))
             _enable(incident.name, cloud)  # a key whose deletion is cancelled is disabled
+        case "killed":
+            cloud.mischief.calm()
+            # As the alarm's runbook has it: a sweep's tick is not tried again, and waits there.
+            cloud.client("sqs").purge_queue(QueueUrl=cloud.physical_id("SweepRunsUnhandled"))
         case _:
             cloud.mischief.calm()
 
