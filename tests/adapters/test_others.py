@@ -15,7 +15,7 @@ from tests.contracts.emulators import table
 from tests.local.service_box import ACCOUNT, REGION, TWO_O_CLOCK, ServiceBox, service_box
 from watchkeeper import naming
 from watchkeeper.aws.catalogue import TargetTable
-from watchkeeper.aws.errors import Denied, Throttled
+from watchkeeper.aws.errors import Denied, Refused, Throttled
 from watchkeeper.aws.other_points import REMEMBERED, OtherPoints
 from watchkeeper.aws.others import BackupVaults, ManagedSnapshots
 from watchkeeper.aws.rds import Databases
@@ -57,9 +57,9 @@ class Box(ServiceBox):
 class Spans:
     """A taker of which only the spans are asked."""
 
-    found: Mapping[str, Span | None] | Exception
+    found: Mapping[str, Span | Refused | None] | Exception
 
-    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | None]:
+    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | Refused | None]:
         if isinstance(self.found, Exception):
             raise self.found
         return {arn: self.found[arn] for arn in arns if arn in self.found}
@@ -423,6 +423,11 @@ def test_spans_that_cannot_be_read_stay_and_are_told(box: Box, night: Night) -> 
     assert night.read(target)["unread"] == (
         "point-in-time recovery of dynamodb could not be read: "
         'dynamodb:DescribeContinuousBackups answered AccessDeniedException: "no"'
+    )
+    assert night.items() == before
+    night.takers = {Service.DYNAMODB: Spans({RATES: refusal})}  # one alone, by its own policy
+    assert night.read(target)["unread"].startswith(
+        f"point-in-time recovery of {RATES} could not be read: dynamodb:DescribeContinuousBackups"
     )
     assert night.items() == before
 

@@ -384,6 +384,53 @@ def test_throttled_for_less_than_half_an_hour_aws_backup_is_waited_for(
     assert night_with(evening, throttled("backup", "*", 30)).is_calm
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        throttled("dynamodb", "UpdateContinuousBackups", 120),
+        *(
+            partial(
+                Mischief.fail,
+                service="dynamodb",
+                operation="UpdateContinuousBackups",
+                code=code,
+                times=None,
+            )
+            for code in ("ContinuousBackupsUnavailableException", "AccessDeniedException")
+        ),
+    ],
+    ids=["throttled", "a new table", "denied"],
+)
+def test_a_night_is_reported_though_point_in_time_recovery_cannot_be_switched_on(
+    evening: DatabaseAccount, trouble: Callable[[Mischief], object]
+) -> None:
+    def story() -> tuple[Morning, list[str]]:
+        trouble(evening.cloud.mischief)
+        return tonight(evening), findings(evening, "could not check")
+
+    found, lines = aside(story)
+    assert found.is_calm, found
+    [line] = lines
+    assert f"of {evening.arn(CARTS)} could not be switched on" in line
+    assert "dynamodb:UpdateContinuousBackups answered" in line
+
+
+def test_a_table_that_hides_its_point_in_time_recovery_hides_no_other(
+    evening: DatabaseAccount,
+) -> None:
+    def story() -> tuple[Morning, list[str]]:
+        evening.cloud.mischief.fail(
+            "dynamodb", "DescribeContinuousBackups", "AccessDeniedException", times=None,
+            match=is_of(CARTS),
+        )  # fmt: skip
+        return tonight(evening), findings(evening, "could not check")
+
+    found, lines = aside(story)
+    assert fails_alone(found, CARTS), found
+    assert found.others == OTHERS
+    assert [line for line in lines if f"of {evening.arn(CARTS)} could not be read" in line], lines
+
+
 # ── What becomes of the databases meanwhile ───────────────────────────────────────────────────────
 
 

@@ -53,7 +53,7 @@ class DynamoDbTaker:
     def resources(self) -> Sequence[Resource]:
         return self.tables.tables()
 
-    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | None]:
+    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | Refused | None]:
         return self.tables.spans(arns)
 
     def take(self, target: Target, asked: Asked, now: datetime) -> str:

@@ -169,8 +169,7 @@ def ensure_others_read(run: Run, cloud: Reading, now: datetime) -> Report:
     # Before the sources are asked: what another run enters meanwhile would be missing from an
     # answer that is older than it.
     known = list(cloud.others.listed())
-    is_patient = now < run.entered_at + PATIENCE
-    answers = _Answers(stops=(Refused,) if is_patient else (Refused, Busy))
+    answers = _Answers(stops=tolerated(run, now))
     _read_vaults(cloud, answers, now)
     _read_snapshots(cloud, answers)
     if Source.VAULTS in answers.unread:
@@ -181,6 +180,16 @@ def ensure_others_read(run: Run, cloud: Reading, now: datetime) -> Report:
     changes = compare(known, Shown(answers.points, answers.without_span, answers.unread), now)
     cloud.others.save([*changes.fresh, *changes.changed, *changes.gone])
     return Done({"others": str(len(answers.points)), "unread": "\n".join(answers.lines[:LINES])})
+
+
+def tolerated(run: Run, now: datetime) -> tuple[type[AwsError], ...]:
+    """The answers that stop no night: whoever is busy is asked again first, for a while."""
+    return (Refused,) if now < run.entered_at + PATIENCE else (Refused, Busy)
+
+
+def told_of(what: str, error: AwsError) -> str:
+    """A line of the fact `unread`."""
+    return f"{what}: {error.call} answered {error.code}: {quoted(error.message)}"[:LINE]
 
 
 @dataclass
@@ -197,8 +206,7 @@ class _Answers:
     lines: list[str] = field(default_factory=list)
 
     def refused(self, what: str, error: AwsError) -> None:
-        line = f"{what} could not be read: {error.call} answered {error.code}"
-        self.lines.append(f"{line}: {quoted(error.message)}"[:LINE])
+        self.lines.append(told_of(f"{what} could not be read", error))
 
 
 def _read_vaults(cloud: Reading, answers: _Answers, now: datetime) -> None:
@@ -249,6 +257,9 @@ def _read_spans(run: Run, cloud: Reading, answers: _Answers) -> None:
         for arn, span in spans.items():
             if span is None:
                 answers.without_span.add(arn)
+                continue
+            if isinstance(span, Refused):
+                answers.refused(f"{POINT_IN_TIME} of {arn}", span)
                 continue
             keeper = AWS_BACKUP if arn in answers.continuous else POINT_IN_TIME
             point = _span_point(arn, kinds[arn], span, cloud.place, keeper)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from watchkeeper import naming
-from watchkeeper.aws.errors import AlreadyThere, Denied, Refused
+from watchkeeper.aws.errors import AlreadyThere, Denied, NotThere, Refused
 from watchkeeper.backups.coverage import Kept, Night, cover
 from watchkeeper.backups.key_steps import KEYS
 from watchkeeper.backups.keys import KeyState, unchecked, unusable
@@ -16,10 +16,9 @@ from watchkeeper.backups.model import (
     Gap,
     Kind,
     RecoveryPoint,
-    Service,
     Target,
 )
-from watchkeeper.backups.others import ensure_others_read
+from watchkeeper.backups.others import POINT_IN_TIME, ensure_others_read, told_of, tolerated
 from watchkeeper.backups.quota import Forecast, forecasts, held_by_plan, quota_used
 from watchkeeper.backups.quota import findings as findings_of
 from watchkeeper.backups.rules import Choice, choose, chosen_by_hand, in_shards
@@ -27,6 +26,7 @@ from watchkeeper.backups.scripts import ensure_frozen, ensure_thawed, ensure_tha
 from watchkeeper.backups.shard import ensure_completed, ensure_taken, ensure_taken_frozen
 from watchkeeper.backups.taking import Taking
 from watchkeeper.news.backups import BackupsReported, ResourcesAtRisk
+from watchkeeper.news.base import LINES
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Told, Waiting, new_run
 
 if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none
@@ -115,16 +115,24 @@ def _sum(runs: Iterable[Run], fact: str) -> str:
 
 
 def ensure_recoverable(run: Run, cloud: Taking, now: datetime) -> Report:
-    """Switch point-in-time recovery on, where the plan says so and nothing stands still for it."""
+    """Switch point-in-time recovery on, where the plan says so and nothing stands still for it.
+
+    A table that refuses stops no night: the fact `unread` has a line about it, and the next night
+    asks again.
+    """
     plan = cloud.policy().plans.get(run.facts["plan"])
     if plan is None or plan.point_in_time != "enable" or "only" in run.facts:
         return Done()
     tables = [target.arn for target in _taken(run, cloud) if target.kind is Kind.TABLE]
-    spans = cloud.takers[Service.DYNAMODB].spans(tables)
-    off = [arn for arn, span in spans.items() if span is None]
-    for arn in off:
-        cloud.point_in_time.switch_on(arn)
-    return Done({"switched on": str(len(off))})
+    stops, lines, switched_on = tolerated(run, now), run.facts.get("unread", "").splitlines(), 0
+    for arn in tables:
+        try:
+            switched_on += cloud.point_in_time.switch_on(arn)
+        except NotThere:
+            continue  # its recovery point says that it is gone
+        except stops as error:
+            lines.append(told_of(f"{POINT_IN_TIME} of {arn} could not be switched on", error))
+    return Done({"switched on": str(switched_on), "unread": "\n".join(lines[:LINES])})
 
 
 def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
