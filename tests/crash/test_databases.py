@@ -431,6 +431,24 @@ def test_a_table_that_hides_its_point_in_time_recovery_hides_no_other(
     assert [line for line in lines if f"of {evening.arn(CARTS)} could not be read" in line], lines
 
 
+def test_a_night_is_reported_though_the_quota_may_not_be_read(evening: DatabaseAccount) -> None:
+    """It counts as used up, so that its alarm sounds."""
+
+    def story() -> tuple[Morning, list[str], list[float]]:
+        evening.cloud.mischief.fail("rds", "DescribeAccountAttributes", "AccessDenied", times=None)
+        found = tonight(evening)
+        news = [one.json() for one in evening.cloud.published("NewsTopic")]
+        told = [one for one in news if one["type"] == "BackupsReported"]
+        used = [one["database_snapshot_quota_used"] for one in told]
+        return found, findings(evening, "could not check"), used
+
+    found, lines, used = aside(story)
+    assert found.is_calm, found
+    assert used == [100.0]
+    assert len(lines) == len(("of instances", "of clusters"))
+    assert all("rds:DescribeAccountAttributes answered AccessDenied" in line for line in lines)
+
+
 # ── What becomes of the databases meanwhile ───────────────────────────────────────────────────────
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from watchkeeper import naming
-from watchkeeper.aws.errors import AlreadyThere, Denied, NotThere, Refused
+from watchkeeper.aws.errors import AlreadyThere, NotThere, Refused
 from watchkeeper.backups.coverage import Kept, Night, cover
 from watchkeeper.backups.key_steps import KEYS
 from watchkeeper.backups.keys import KeyState, unchecked, unusable
@@ -200,8 +200,6 @@ def _limits(
         return []
     try:
         quotas = cloud.databases.quotas()
-    except Denied:
-        raise  # our own role
     except Refused as error:
         return forecasts({}, held, policy, now, str(error))
     return forecasts(quotas, held, policy, now)
