@@ -63,17 +63,7 @@ class DynamoDbTaker:
         point = naming.point_id(asked.run, target.arn)
         name = _name(asked, point)
         key, settings = self.settings.read(target.arn)
-        manifest = Manifest(
-            point=point,
-            resource=target.arn,
-            kind=target.kind,
-            run=asked.run,
-            plan=asked.plan,
-            asked_at=now,
-            words=tuple(asked.words.split()),
-            key=key,
-            settings=settings,
-        )
+        manifest = Manifest.about(target, asked, now, key, settings)
         self.manifests.write(point, manifest.to_json())
         try:
             self.taker.take(target.arn, name)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from watchkeeper import naming
-from watchkeeper.backups.model import Kind
+from watchkeeper.backups.model import Asked, Kind, Target
 from watchkeeper.quoting import quoted
 
 SCHEMA = 1
@@ -44,6 +44,23 @@ class Manifest:
     """
     settings: Mapping[str, object] = field(default_factory=dict)
     """As the service showed them, in its own words."""
+
+    @classmethod
+    def about(
+        cls, target: Target, asked: Asked, now: datetime, key: str, settings: Mapping[str, object]
+    ) -> "Manifest":
+        """What is written down before a recovery point of `target` is asked for."""
+        return cls(
+            point=naming.point_id(asked.run, target.arn),
+            resource=target.arn,
+            kind=target.kind,
+            run=asked.run,
+            plan=asked.plan,
+            asked_at=now,
+            words=tuple(asked.words.split()),
+            key=key,
+            settings=settings,
+        )
 
     def to_json(self) -> bytes:
         """The same bytes for the same manifest. Raises TypeError for what JSON cannot hold."""
