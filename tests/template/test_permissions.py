@@ -12,6 +12,7 @@ import pytest
 
 from local import account
 from local.aws.ec2 import installed_in
+from local.aws.ssm_commands import create_script_document
 from local.cloud import Cloud
 from local.iam import granted_actions
 from watchkeeper import naming
@@ -74,14 +75,6 @@ SHORT = {
     },
     "removal": {"schedule": "30 * * * *"},
 }
-TAKES_THE_WORDS = {
-    "schemaVersion": "2.2",
-    "parameters": {
-        "command": {"type": "String", "allowedValues": ["pre-script", "post-script"]},
-        "executionId": {"type": "String"},
-    },
-    "mainSteps": [],
-}
 
 
 def adapters(thing: object) -> set[type]:
@@ -143,7 +136,7 @@ def prepare(cloud: Cloud) -> None:
     """What the seeded account lacks of what there is to look at and to do."""
     ssm = cloud.client("ssm")
     ssm.put_parameter(Name="/watchkeeper/policy/backups", Value=json.dumps(SHORT), Type="String")
-    ssm.create_document(Name=DOCUMENT, Content=json.dumps(TAKES_THE_WORDS), DocumentType="Command")
+    create_script_document(ssm, DOCUMENT)
     installed_in(cloud).fail_snapshot_of(account.volume_id(cloud, "harbour-invoices"))
     cloud.client("dynamodb").create_table(
         TableName=ENCRYPTED,
