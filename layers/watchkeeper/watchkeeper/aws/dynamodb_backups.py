@@ -13,7 +13,7 @@ from watchkeeper import naming
 from watchkeeper.aws.client import ONCE, client
 from watchkeeper.aws.errors import Denied, NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
-from watchkeeper.backups.model import Kind, Resource, Snapshot, Span
+from watchkeeper.backups.model import Kind, Resource, Snapshot, Span, Unread
 from watchkeeper.quoting import quoted
 
 PAGE = 100
@@ -71,18 +71,18 @@ class Tables(_DynamoDb):
         return [table for table in found if table and table.state != "DELETING"]
 
     @needs("dynamodb:DescribeContinuousBackups")
-    def spans(self, arns: Iterable[str]) -> dict[str, Span | Refused | None]:
+    def spans(self, arns: Iterable[str]) -> dict[str, Span | Unread | None]:
         """Per table that exists, what point-in-time recovery can restore; None if nothing. A table
         whose own policy denies us that answers for itself alone.
         """
-        spans: dict[str, Span | Refused | None] = {}
+        spans: dict[str, Span | Unread | None] = {}
         for arn in arns:
             try:
                 recovery = self._recovery(arn)
             except NotThere:
                 continue
             except Refused as error:
-                spans[arn] = error
+                spans[arn] = Unread(error.quoted)
                 continue
             earliest = recovery.get("EarliestRestorableDateTime")
             latest = recovery.get("LatestRestorableDateTime")

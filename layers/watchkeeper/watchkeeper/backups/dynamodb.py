@@ -19,7 +19,16 @@ from watchkeeper.aws.dynamodb_backups import (
 from watchkeeper.aws.errors import NotThere, Refused
 from watchkeeper.aws.objects import ManifestReader, Manifests
 from watchkeeper.backups.manifest import BadManifest, Manifest, digest
-from watchkeeper.backups.model import Asked, Place, Resource, Service, Snapshot, Span, Target
+from watchkeeper.backups.model import (
+    Asked,
+    Place,
+    Resource,
+    Service,
+    Snapshot,
+    Span,
+    Target,
+    Unread,
+)
 from watchkeeper.backups.rules import PENDING, found_by_source
 from watchkeeper.backups.services import BySource
 
@@ -53,7 +62,7 @@ class DynamoDbTaker:
     def resources(self) -> Sequence[Resource]:
         return self.tables.tables()
 
-    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | Refused | None]:
+    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | Unread | None]:
         return self.tables.spans(arns)
 
     def take(self, target: Target, asked: Asked, now: datetime) -> str:

@@ -23,10 +23,10 @@ from watchkeeper.backups.model import (
     Service,
     Span,
     State,
+    Unread,
 )
 from watchkeeper.backups.services import Taker
 from watchkeeper.news.base import LINE, LINES
-from watchkeeper.quoting import quoted
 from watchkeeper.runs.record import Done, Report, Run
 
 POINT_IN_TIME = "point-in-time recovery"
@@ -187,11 +187,6 @@ def tolerated(run: Run, now: datetime) -> tuple[type[AwsError], ...]:
     return (Refused,) if now < run.entered_at + PATIENCE else (Refused, Busy)
 
 
-def told_of(what: str, error: AwsError) -> str:
-    """A line of the fact `unread`."""
-    return f"{what}: {error.call} answered {error.code}: {quoted(error.message)}"[:LINE]
-
-
 @dataclass
 class _Answers:
     """What the sources have answered so far."""
@@ -205,8 +200,8 @@ class _Answers:
     unread: set[Source] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
 
-    def refused(self, what: str, error: AwsError) -> None:
-        self.lines.append(told_of(f"{what} could not be read", error))
+    def refused(self, what: str, why: str) -> None:
+        self.lines.append(f"{what} could not be read: {why}"[:LINE])
 
 
 def _read_vaults(cloud: Reading, answers: _Answers, now: datetime) -> None:
@@ -214,7 +209,7 @@ def _read_vaults(cloud: Reading, answers: _Answers, now: datetime) -> None:
         names = cloud.vaults.names()
     except answers.stops as error:
         answers.unread.add(Source.VAULTS)
-        answers.refused(AWS_BACKUP, error)
+        answers.refused(AWS_BACKUP, error.quoted)
         return
     for name in names:
         try:
@@ -223,7 +218,7 @@ def _read_vaults(cloud: Reading, answers: _Answers, now: datetime) -> None:
             continue  # deleted since it was listed, as only an empty vault can be
         except answers.stops as error:  # a vault may have a policy of its own
             answers.unread.add(Source.VAULTS)
-            answers.refused(f"{AWS_BACKUP}'s vault {name}", error)
+            answers.refused(f"{AWS_BACKUP}'s vault {name}", error.quoted)
         else:
             answers.points += vault.points
             answers.continuous |= vault.continuous
@@ -234,7 +229,7 @@ def _read_snapshots(cloud: Reading, answers: _Answers) -> None:
         answers.points += cloud.managed.points()
     except answers.stops as error:
         answers.unread.add(Source.SNAPSHOTS)
-        answers.refused("snapshots of other services", error)
+        answers.refused("snapshots of other services", error.quoted)
 
 
 def _read_spans(run: Run, cloud: Reading, answers: _Answers) -> None:
@@ -252,14 +247,14 @@ def _read_spans(run: Run, cloud: Reading, answers: _Answers) -> None:
         try:
             spans = taker.spans(sorted(arn for arn in kinds if kinds[arn].service is service))
         except stops as error:
-            answers.refused(f"{POINT_IN_TIME} of {service.value}", error)
+            answers.refused(f"{POINT_IN_TIME} of {service.value}", error.quoted)
             continue
         for arn, span in spans.items():
             if span is None:
                 answers.without_span.add(arn)
                 continue
-            if isinstance(span, Refused):
-                answers.refused(f"{POINT_IN_TIME} of {arn}", span)
+            if isinstance(span, Unread):
+                answers.refused(f"{POINT_IN_TIME} of {arn}", span.why)
                 continue
             keeper = AWS_BACKUP if arn in answers.continuous else POINT_IN_TIME
             point = _span_point(arn, kinds[arn], span, cloud.place, keeper)

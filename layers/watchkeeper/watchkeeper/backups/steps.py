@@ -18,7 +18,7 @@ from watchkeeper.backups.model import (
     RecoveryPoint,
     Target,
 )
-from watchkeeper.backups.others import POINT_IN_TIME, ensure_others_read, told_of, tolerated
+from watchkeeper.backups.others import POINT_IN_TIME, ensure_others_read, tolerated
 from watchkeeper.backups.quota import Forecast, forecasts, held_by_plan, quota_used
 from watchkeeper.backups.quota import findings as findings_of
 from watchkeeper.backups.rules import Choice, choose, chosen_by_hand, in_shards
@@ -26,7 +26,7 @@ from watchkeeper.backups.scripts import ensure_frozen, ensure_thawed, ensure_tha
 from watchkeeper.backups.shard import ensure_completed, ensure_taken, ensure_taken_frozen
 from watchkeeper.backups.taking import Taking
 from watchkeeper.news.backups import BackupsReported, ResourcesAtRisk
-from watchkeeper.news.base import LINES
+from watchkeeper.news.base import LINE, LINES
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Told, Waiting, new_run
 
 if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none
@@ -131,7 +131,8 @@ def ensure_recoverable(run: Run, cloud: Taking, now: datetime) -> Report:
         except NotThere:
             continue  # its recovery point says that it is gone
         except stops as error:
-            lines.append(told_of(f"{POINT_IN_TIME} of {arn} could not be switched on", error))
+            line = f"{POINT_IN_TIME} of {arn} could not be switched on: {error.quoted}"
+            lines.append(line[:LINE])
     return Done({"switched on": str(switched_on), "unread": "\n".join(lines[:LINES])})
 
 
