@@ -26,12 +26,12 @@ from tests.crash.databases import (
     DatabaseAccount,
     Morning,
     account,
-    changing_calls,
+    explore_changes,
     findings,
     switches,
     tonight,
 )
-from tests.crash.forks import aside, explore
+from tests.crash.forks import aside
 from tests.crash.night import NIGHT, Outcome, Point, expire_later, records, run_night
 
 CHOSEN = NIGHT + timedelta(seconds=90)
@@ -98,25 +98,10 @@ def fails_alone(found: Morning, name: str) -> bool:
 def test_death_or_twin_at_every_call_that_changes_something(
     evening: DatabaseAccount, function: str, kind: str, at_least: int
 ) -> None:
-    changing = changing_calls(evening, function, lambda: tonight(evening))
-    story = aside(
-        lambda: explore(
-            evening.cloud,
-            lambda: tonight(evening),
-            functions={function},
-            kinds=(kind,),
-            wanted=changing.__contains__,
-        )
-    )
-    assert story.calm.is_calm, story.calm
+    story = aside(lambda: explore_changes(evening, function, kind, lambda: tonight(evening)))
     assert len(story.branches) >= at_least
-    assert [
-        f"{branch.name}: {branch.error or branch.outcome}"
-        for branch in story.branches
-        if branch.outcome is None
-        or not branch.outcome.is_calm
-        or set(branch.outcome.end.news) != set(story.calm.end.news)
-    ] == []
+    news = set(story.calm.end.news)
+    assert story.gone_wrong(lambda found: found.is_calm and set(found.end.news) == news) == []
 
 
 def test_an_open_window_is_waited_out_and_holds_up_nobody(evening: DatabaseAccount) -> None:
