@@ -32,6 +32,7 @@ from watchkeeper.backups.model import (
     Unread,
 )
 from watchkeeper.backups.others import POINT_IN_TIME, ensure_others_read
+from watchkeeper.news.base import LINES
 from watchkeeper.runs.record import Done, Run
 
 DAY = timedelta(days=1)
@@ -440,6 +441,15 @@ def test_spans_that_cannot_be_read_stay_and_are_told(box: Box, night: Night) -> 
         f"point-in-time recovery of {RATES} could not be read: it may not be looked at"
     )
     assert night.items() == before
+
+
+def test_of_many_that_cannot_be_read_it_is_told_how_many(box: Box, night: Night) -> None:
+    targets = [Target(f"{RATES}-{number}", Kind.TABLE, "rates") for number in range(LINES + 3)]
+    hidden = {target.arn: Unread("it may not be looked at") for target in targets}
+    night.takers = {Service.DYNAMODB: Spans(hidden)}
+    *lines, last = night.read(*targets)["unread"].splitlines()
+    assert len(lines) == LINES
+    assert last == "and 3 more that could not be checked"
 
 
 def test_a_busy_source_is_waited_for_and_nothing_is_written(box: Box, night: Night) -> None:

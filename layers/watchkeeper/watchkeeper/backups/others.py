@@ -179,12 +179,19 @@ def ensure_others_read(run: Run, cloud: Reading, now: datetime) -> Report:
     _read_spans(run, cloud, answers)
     changes = compare(known, Shown(answers.points, answers.without_span, answers.unread), now)
     cloud.others.save([*changes.fresh, *changes.changed, *changes.gone])
-    return Done({"others": str(len(answers.points)), "unread": "\n".join(answers.lines[:LINES])})
+    return Done({"others": str(len(answers.points)), "unread": in_a_fact(answers.lines)})
 
 
 def tolerated(run: Run, now: datetime) -> tuple[type[AwsError], ...]:
     """The answers that stop no night: whoever is busy is asked again first, for a while."""
     return (Refused,) if now < run.entered_at + PATIENCE else (Refused, Busy)
+
+
+def in_a_fact(lines: Sequence[str]) -> str:
+    """As many as people read, and how many more there are: what was left out is said, too."""
+    left_out = len(lines) - LINES
+    more = [f"and {left_out} more that could not be checked"] if left_out > 0 else []
+    return "\n".join([*(line[:LINE] for line in lines[:LINES]), *more])
 
 
 @dataclass
@@ -201,7 +208,7 @@ class _Answers:
     lines: list[str] = field(default_factory=list)
 
     def refused(self, what: str, why: str) -> None:
-        self.lines.append(f"{what} could not be read: {why}"[:LINE])
+        self.lines.append(f"{what} could not be read: {why}")
 
 
 def _read_vaults(cloud: Reading, answers: _Answers, now: datetime) -> None:

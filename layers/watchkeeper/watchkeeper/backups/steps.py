@@ -18,7 +18,7 @@ from watchkeeper.backups.model import (
     RecoveryPoint,
     Target,
 )
-from watchkeeper.backups.others import POINT_IN_TIME, ensure_others_read, tolerated
+from watchkeeper.backups.others import POINT_IN_TIME, ensure_others_read, in_a_fact, tolerated
 from watchkeeper.backups.quota import Forecast, forecasts, held_by_plan, quota_used
 from watchkeeper.backups.quota import findings as findings_of
 from watchkeeper.backups.rules import Choice, choose, chosen_by_hand, in_shards
@@ -26,7 +26,6 @@ from watchkeeper.backups.scripts import ensure_frozen, ensure_thawed, ensure_tha
 from watchkeeper.backups.shard import ensure_completed, ensure_taken, ensure_taken_frozen
 from watchkeeper.backups.taking import Taking
 from watchkeeper.news.backups import BackupsReported, ResourcesAtRisk
-from watchkeeper.news.base import LINE, LINES
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Told, Waiting, new_run
 
 if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none
@@ -117,23 +116,23 @@ def _sum(runs: Iterable[Run], fact: str) -> str:
 def ensure_recoverable(run: Run, cloud: Taking, now: datetime) -> Report:
     """Switch point-in-time recovery on, where the plan says so and nothing stands still for it.
 
-    A table that refuses stops no night: the fact `unread` has a line about it, and the next night
-    asks again.
+    A table that refuses stops no night: the report has a line about it, and the next night asks
+    again.
     """
     plan = cloud.policy().plans.get(run.facts["plan"])
     if plan is None or plan.point_in_time != "enable" or "only" in run.facts:
         return Done()
     tables = [target.arn for target in _taken(run, cloud) if target.kind is Kind.TABLE]
-    stops, lines, switched_on = tolerated(run, now), run.facts.get("unread", "").splitlines(), 0
+    stops, switched_on = tolerated(run, now), 0
+    refused: list[str] = []
     for arn in tables:
         try:
             switched_on += cloud.point_in_time.switch_on(arn)
         except NotThere:
-            continue  # its recovery point says that it is gone
+            continue  # deleted since its turn
         except stops as error:
-            line = f"{POINT_IN_TIME} of {arn} could not be switched on: {error.quoted}"
-            lines.append(line[:LINE])
-    return Done({"switched on": str(switched_on), "unread": "\n".join(lines[:LINES])})
+            refused.append(f"{POINT_IN_TIME} of {arn} could not be switched on: {error.quoted}")
+    return Done({"switched on": str(switched_on), "not switched on": in_a_fact(refused)})
 
 
 def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
@@ -181,9 +180,13 @@ def _page(run: Run, coverage: Coverage, told_before: Container[str], now: dateti
     )
 
 
+UNREAD = ("unread", "not switched on")
+"""The facts of a night with lines about what it could not do."""
+
+
 def _unread(run: Run, keys: Iterable[KeyState]) -> list[Finding]:
-    """What could not be found out: of others' recovery points, and of keys."""
-    lines = run.facts.get("unread", "").splitlines()
+    """What could not be found out, or made so: of others' recovery points, of spans, of keys."""
+    lines = [line for fact in UNREAD for line in run.facts.get(fact, "").splitlines()]
     lines += [why for state in keys if (why := unchecked(state))]
     return [Finding("", "", Gap.UNKNOWN, why) for why in lines]
 
