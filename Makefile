@@ -84,6 +84,17 @@ fix: $(READY)  ## Format, and mend what ruff can mend
 bench: $(READY)  ## Measure import time, AWS calls per recovery point, memory and retention
 	@for each in bench/[a-z]*.py; do $(RUN) -m bench.$$(basename $$each .py); done
 
+DATA ?=
+evaluate: $(READY)  ## Measure the quality of triage on the labelled data in DATA=folder: each scorer prints its figure
+	@[ "$(DATA)" ] || { echo "Say where the data is: make evaluate DATA=folder" >&2; exit 2; }
+	@$(RUN) -m evaluation.nab "$(DATA)/nab"
+	@$(RUN) -m evaluation.loghub "$(DATA)/loghub"
+	@$(RUN) -m evaluation.audit "$(DATA)/stratus" "$(DATA)/invictus"
+	@$(RUN) -m evaluation.petshop "$(DATA)/petshop"
+
+rules: $(READY)  ## Compile the rules about the audit trail (layers/…/triage/rules/) into what ships
+	@$(RUN) -m local.rules
+
 year: $(READY)  ## Live a year of nights in which much goes wrong, and check it; ARGS=<seed>
 	@$(RUN) -m tests.simulation.year $(ARGS)
 
@@ -125,4 +136,4 @@ $(SAM_READY) $(CHECKOV_READY) $(MINISTACK_READY): .tools/%/.ready: uv.lock $(REA
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
 	@touch $@
 
-.PHONY: help demo cloud deploy-local invoke test check check-code check-template check-locks fix bench year lock build clean
+.PHONY: help demo cloud deploy-local invoke test check check-code check-template check-locks fix bench evaluate rules year lock build clean
