@@ -74,6 +74,7 @@ ENVIRONMENT = {
 # Extensions that others may not have written yet, or that a box without them can do without.
 OPTIONAL_EXTENSIONS = (
     "local.aws.ec2",
+    "local.aws.ebs_blocks",
     "local.aws.rds",
     "local.aws.dynamodb_tables",
     "local.aws.dynamodb_backups",

@@ -155,6 +155,23 @@ def others_listing_key(stack: str) -> str:
     return f"OTHERS#{stack}"
 
 
+def proof_pk(resource: str) -> str:
+    return f"PROOF#{resource}"
+
+
+def proof_sk(drilled_at: datetime, level: str) -> str:
+    return f"{instant(drilled_at)}#{level}"
+
+
+def latest_proof_sk(level: str) -> str:
+    """Of the record that the newest proof of a level overwrites."""
+    return f"LEVEL#{level}"
+
+
+def proofs_listing_key(stack: str) -> str:
+    return f"PROOFS#{stack}"
+
+
 def policy_key(capability: str) -> dict[str, str]:
     return {"pk": f"POLICY#{capability}", "sk": POLICY_SK}
 
@@ -273,6 +290,31 @@ _ESCAPED = {"_": "_", "n": "#", "c": ":"}
 def manifest_key(point: str) -> str:
     """Where in the evidence bucket the document beside a recovery point lies."""
     return f"manifests/{point}.json"
+
+
+EVIDENCE = "evidence/"
+"""What the keys of all evidence begin with."""
+
+
+def evidence_chain(chain: str) -> str:
+    """What the keys of one resource's evidence begin with; `chain` is its short id."""
+    return f"{EVIDENCE}{chain}/"
+
+
+def evidence_key(resource: str, sequence: int) -> str:
+    """Eight digits, so that text order is the chain's."""
+    return f"{evidence_chain(short_id(resource))}{sequence:08d}.json"
+
+
+def evidence_page_key(resource: str, sequence: int) -> str:
+    """The page for people, beside its document."""
+    return evidence_key(resource, sequence).removesuffix(".json") + ".html"
+
+
+def parse_evidence_key(key: str) -> tuple[str, int] | None:
+    """The resource's short id and the number in its chain; None if it is no document."""
+    matched = re.fullmatch(rf"{EVIDENCE}([0-9a-f]{{16}})/([0-9]{{8}})\.json", key)
+    return None if matched is None else (matched[1], int(matched[2]))
 
 
 # ── ARNs ──────────────────────────────────────────────────────────────────────────────────────────

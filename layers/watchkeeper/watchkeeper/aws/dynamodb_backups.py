@@ -270,8 +270,8 @@ class TableBackups(_DynamoDb):
         return [one for one in shown if one.tags]
 
 
-class TableBackupRemover(_DynamoDb):
-    """Looks at single backups and removes our own; it can make none."""
+class TableBackup(_DynamoDb):
+    """Looks at single backups."""
 
     def __init__(self, stack: str) -> None:
         self.stack = stack
@@ -281,6 +281,10 @@ class TableBackupRemover(_DynamoDb):
         """Those of `arns` that exist; what is not named as ours is has no tags."""
         found = [self._backup(arn) for arn in arns]
         return [_snapshot(one, self.stack) for one in found if one]
+
+
+class TableBackupRemover(TableBackup):
+    """Removes our own backups; it can make none."""
 
     @needs("dynamodb:DescribeBackup", "dynamodb:DeleteBackup")
     def delete(self, arn: str) -> None:

@@ -1,0 +1,75 @@
+"""What a round of drills has chosen, frozen beside its run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from watchkeeper import naming
+from watchkeeper.aws.errors import AlreadyThere
+from watchkeeper.aws.iam import needs
+from watchkeeper.aws.table import Table
+from watchkeeper.drills.model import Level
+
+TOGETHER = 400
+"""Drills in one item: with two ARNs and a sentence each, half of an item's 400 KB."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A drill of a round; with nothing to drill, it has failed before it began."""
+
+    resource: str
+    name: str
+    plan: str
+    level: Level
+    why: str
+    """Why it was chosen, or why there is nothing to drill."""
+    point: str = ""
+    """The recovery point's id; empty if there is none."""
+    others: bool = False
+    """Whether somebody else keeps it."""
+    cost: str = "0"
+    """USD, as estimated."""
+
+
+class DrillTable(Table):
+    @needs("dynamodb:PutItem")
+    def freeze(self, run_id: str, drills: Sequence[Planned], facts: Mapping[str, str]) -> None:
+        """Store the choice and what is to be said of it; one that was stored before stands.
+
+        The first item is written last: it is the proof that all are there.
+        """
+        lists = [drills[start : start + TOGETHER] for start in range(0, len(drills), TOGETHER)]
+        for number in reversed(range(max(1, len(lists)))):
+            item = {
+                **naming.targets_key(run_id, number),
+                "facts": dict(facts),
+                "drills": [_row(one) for one in (lists[number] if lists else ())],
+            }
+            try:
+                self.put(item, "" if number else "attribute_not_exists(pk)")
+            except AlreadyThere:
+                return
+
+    @needs("dynamodb:GetItem")
+    def decided(self, run_id: str) -> Mapping[str, str] | None:
+        """The facts of the run's choice; None if it has not chosen yet."""
+        item = self.get(naming.targets_key(run_id, 0))
+        return dict(item["facts"]) if item else None
+
+    @needs("dynamodb:GetItem")
+    def of(self, run_id: str, start: int, most: int) -> list[Planned]:
+        """At most `most` drills from the `start`-th on, and none past the end."""
+        item = self.get(naming.targets_key(run_id, start // TOGETHER)) or {"drills": []}
+        return [_planned(row) for row in item["drills"][start % TOGETHER :][:most]]
+
+
+def _row(one: Planned) -> dict[str, Any]:
+    return {**vars(one), "level": one.level.value}
+
+
+def _planned(row: Mapping[str, Any]) -> Planned:
+    return Planned(
+        resource=row["resource"], name=row["name"], plan=row["plan"], level=Level(row["level"]),
+        why=row["why"], point=row["point"], others=row["others"], cost=row["cost"],
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""What the steps of a round of drills act on, and who is to be drilled."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from watchkeeper import naming
+from watchkeeper.aws.catalogue import Catalogue, CoverageTable, TargetTable
+from watchkeeper.aws.drills import DrillTable
+from watchkeeper.aws.ebs_blocks import SnapshotBlocks
+from watchkeeper.aws.evidence import EvidenceStore
+from watchkeeper.aws.keys import Keys
+from watchkeeper.aws.objects import Manifests
+from watchkeeper.aws.other_points import OtherPoints
+from watchkeeper.aws.proofs import ProofTable
+from watchkeeper.backups import model as backups
+from watchkeeper.backups.model import RecoveryPoint, Service, Snapshot, State, Target
+from watchkeeper.drills.due import Known
+from watchkeeper.drills.model import Level, Proof, Subject
+
+if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none
+    from watchkeeper.drills.policy import DrillsPolicy
+    from watchkeeper.policy import BackupsPolicy
+
+
+class Shown(Protocol):
+    """What a service shows of snapshots."""
+
+    def named(self, snapshot_ids: Iterable[str], /) -> Sequence[Snapshot]:
+        """Those of these that exist."""
+
+
+@dataclass(frozen=True)
+class Drilling:
+    stack: str
+    policy: "Callable[[], DrillsPolicy]"
+    since: Callable[[], datetime]
+    """When the first policy of drills came into force."""
+    backups: "Callable[[], BackupsPolicy]"
+    shown: Mapping[Service, Shown]
+    blocks: SnapshotBlocks
+    keys: Keys
+    manifests: Manifests
+    evidence: EvidenceStore
+    proofs: ProofTable
+    drills: DrillTable
+    targets: TargetTable
+    catalogue: Catalogue
+    others: OtherPoints
+    coverage: CoverageTable
+
+    def subjects(self) -> list[Subject]:
+        """Everything that a plan protects, or that something of ours can restore."""
+        points: dict[str, list[RecoveryPoint]] = defaultdict(list)
+        for point in (*self.catalogue.listed(), *self.others.listed()):
+            if _is_shown(point):
+                points[point.resource].append(point)
+        proofs: dict[str, dict[Level, Proof]] = defaultdict(dict)
+        for proof in self.proofs.latest():
+            proofs[proof.resource][proof.level] = proof
+        chosen = self._chosen()
+        kept = {arn for arn, some in points.items() if any(not one.keeper for one in some)}
+        return [
+            _subject(arn, chosen.get(arn), points[arn], proofs[arn])
+            for arn in sorted(kept | chosen.keys())
+        ]
+
+    def _chosen(self) -> dict[str, tuple[Target, str]]:
+        """What the last night of each plan was to take, and the plan."""
+        found: dict[str, tuple[Target, str]] = {}
+        for plan, stands in self.coverage.standings(backups.CAPABILITY).items():
+            if stands.started is None:
+                continue
+            night = naming.night_id(plan, stands.started)
+            for number in range(self.targets.chosen(night) or 0):
+                found |= {one.arn: (one, plan) for one in self.targets.of(night, number)}
+        return found
+
+    def known(self, subjects: Iterable[Subject]) -> Known:
+        """Retention removes the first recovery points, so of what was never proved the whole
+        history is asked.
+        """
+        new = [one.resource for one in subjects if not one.proofs]
+        first = {arn: [one.created_at for one in self.catalogue.of(arn)] for arn in new}
+        return Known(self.since(), {arn: min(times) for arn, times in first.items() if times})
+
+
+def _is_shown(point: RecoveryPoint) -> bool:
+    """What AWS Backup keeps in its vaults is shown by nobody but AWS Backup."""
+    return not point.keeper or all(part.snapshot.startswith("snap-") for part in point.parts)
+
+
+def _subject(
+    arn: str,
+    chosen: tuple[Target, str] | None,
+    points: Sequence[RecoveryPoint],
+    proofs: Mapping[Level, Proof],
+) -> Subject:
+    newest = max(points, key=lambda one: one.created_at, default=None)
+    if chosen:
+        target, plan = chosen
+        return Subject(arn, target.kind, target.name, plan, tuple(points), proofs)
+    assert newest  # a resource that nobody has chosen is here because of its points
+    return Subject(arn, newest.kind, "", newest.plan, tuple(points), proofs)
+
+
+def completed_before(
+    point: RecoveryPoint, history: Iterable[RecoveryPoint]
+) -> RecoveryPoint | None:
+    """The completed recovery point of the same resource that was made last before this one."""
+    earlier = [
+        one for one in history if one.state is State.COMPLETED and one.created_at < point.created_at
+    ]
+    return max(earlier, key=lambda one: one.created_at, default=None)

@@ -1,0 +1,228 @@
+"""How a round of drills goes: chosen once, looked at in slices, each with its evidence, reported."""
+
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from watchkeeper.aws.drills import Planned
+from watchkeeper.aws.errors import NotThere, Refused
+from watchkeeper.backups.model import Kind, RecoveryPoint
+from watchkeeper.drills import controls
+from watchkeeper.drills.drilling import Drilling
+from watchkeeper.drills.evidence import Control, Evidence, Point, digest
+from watchkeeper.drills.looks import looked_at
+from watchkeeper.drills.model import Check, Proof, Verdict
+from watchkeeper.drills.page import page
+from watchkeeper.drills.rules import Choice, choose
+from watchkeeper.news.base import LINE, LINES
+from watchkeeper.news.drills import DrillsFailed, DrillsReported
+from watchkeeper.runs.record import Done, Report, Run, Step, Waiting
+
+SLICE = 10
+"""Drills between two savings of progress: a volume's blocks are some ninety calls, so ten instances
+of three volumes take two to three minutes of a function's ten.
+"""
+
+
+def ensure_chosen(run: Run, cloud: Drilling, now: datetime) -> Report:
+    """Freeze what this round drills, and why."""
+    facts = cloud.drills.decided(run.id)
+    if facts is None:
+        subjects = cloud.subjects()
+        choice = choose(subjects, cloud.policy(), (), 0.0, now, cloud.stack, cloud.known(subjects))
+        names = {one.resource: (one.name, one.plan) for one in subjects}
+        cloud.drills.freeze(run.id, _planned(choice, names), _facts(choice))
+        facts = cloud.drills.decided(run.id) or {}
+    return Done(facts)
+
+
+def _planned(choice: Choice, names: dict[str, tuple[str, str]]) -> list[Planned]:
+    drills = [
+        Planned(
+            resource=one.point.resource, name=names[one.point.resource][0],
+            plan=names[one.point.resource][1], level=one.level, why=one.why, point=one.point.id,
+            others=bool(one.point.keeper), cost=str(Decimal(str(one.cost))),
+        )
+        for one in choice.drills
+    ]  # fmt: skip
+    nothing = [
+        Planned(one.resource, one.name, names[one.resource][1], one.level, one.why)
+        for one in choice.failed
+    ]
+    return [*drills, *nothing]
+
+
+def _facts(choice: Choice) -> dict[str, str]:
+    return {
+        "drills": str(len(choice.drills) + len(choice.failed)),
+        "put_off": str(len(choice.put_off)),
+        "shortfalls": "\n".join(one.why[:LINE] for one in choice.findings[:LINES]),
+        "estimate": f"{choice.estimate:.2f}",
+    }
+
+
+def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
+    """Drill slice after slice. Whatever keeps a drill from a verdict is its failure."""
+    looked = int(run.facts.get("looked", "0"))
+    slice_ = cloud.drills.of(run.id, looked, SLICE)
+    if not slice_:
+        return Done()
+    latest = {(one.resource, one.level): one for one in cloud.proofs.latest()}
+    proofs = [_drill(run, planned, cloud, now) for planned in slice_]
+    failed = [proof for proof in proofs if proof.verdict is Verdict.FAILED]
+    fresh = [one for one in failed if _is_fresh(one, latest.get((one.resource, one.level)))]
+    for proof in proofs:
+        cloud.proofs.record(proof)
+    names = {planned.resource: planned.name for planned in slice_}
+    facts = {
+        "looked": str(looked + len(slice_)),
+        "passed": str(int(run.facts.get("passed", "0")) + len(proofs) - len(failed)),
+        "failed": str(int(run.facts.get("failed", "0")) + len(failed)),
+        "fresh": str(int(run.facts.get("fresh", "0")) + len(fresh)),
+        "reasons": _lines(run, "reasons", failed, names),
+        "fresh_reasons": _lines(run, "fresh_reasons", fresh, names),
+    }
+    return Waiting("the next slice", until=now, facts=facts)
+
+
+def _is_fresh(proof: Proof, before: Proof | None) -> bool:
+    """Whether people have not been told: it passed before, or this very run has failed it."""
+    return before is None or before.verdict is Verdict.PASSED or before.run == proof.run
+
+
+def _lines(run: Run, fact: str, proofs: Sequence[Proof], names: dict[str, str]) -> str:
+    fresh = [f"{names[one.resource] or one.resource}: {one.why}" for one in proofs]
+    lines = [*run.facts.get(fact, "").splitlines(), *fresh]
+    return "\n".join(line.replace("\n", " ")[:LINE] for line in lines[:LINES])
+
+
+def ensure_reported(run: Run, cloud: Drilling, now: datetime) -> Report:
+    """Say how the round went; of what had passed before, or was never drilled, people are told."""
+    failed = int(run.facts.get("failed", "0"))
+    told = DrillsReported.about(
+        run,
+        at=now,
+        passed=int(run.facts.get("passed", "0")),
+        failed=failed,
+        put_off=int(run.facts["put_off"]),
+        reasons=run.facts.get("reasons", "").splitlines(),
+    )
+    if not (fresh := int(run.facts.get("fresh", "0"))):
+        return Done(news=[told])
+    failures = DrillsFailed.about(
+        run,
+        at=now,
+        fresh=run.facts["fresh_reasons"].splitlines(),
+        fresh_in_all=fresh,
+        in_all=failed,
+    )
+    return Done(news=[told, failures])
+
+
+# ── One drill ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _drill(run: Run, planned: Planned, cloud: Drilling, now: datetime) -> Proof:
+    """Look, write the evidence, and say what it proves."""
+    point = _point(planned, cloud)
+    proven = controls.proven(now)
+    checks, failure = _asked(planned, point, cloud, now)
+    if not failure and (refused := controls.unproven(checks, proven)):
+        failure = f"{refused[0]!r} was not seen to fail where it must, and proves nothing"
+    if not failure and (bad := next((one for one in checks if not one.passed), None)):
+        failure = f"{bad.name}: expected {bad.expected}, found {bad.found}"
+    used = {check.name.split(" of ")[0] for check in checks}
+    evidence = _evidence(
+        run, planned, point, checks, failure,
+        tuple(one for name, one in proven.items() if name in used), now,
+    )  # fmt: skip
+    return _filed(run, planned, evidence, cloud, now)
+
+
+def _point(planned: Planned, cloud: Drilling) -> RecoveryPoint | None:
+    """As the catalogue has it now; None if there is nothing to drill, or it has gone since."""
+    if not planned.point:
+        return None
+    known: Iterable[RecoveryPoint] = (
+        cloud.others.listed() if planned.others else cloud.catalogue.of(planned.resource)
+    )
+    wanted = (planned.resource, planned.point)
+    return next((one for one in known if (one.resource, one.id) == wanted), None)
+
+
+def _asked(
+    planned: Planned, point: RecoveryPoint | None, cloud: Drilling, now: datetime
+) -> tuple[list[Check], str]:
+    """The checks, and what kept them from being asked."""
+    if point is None:
+        return [], planned.why if not planned.point else "it has gone since it was chosen"
+    history = cloud.catalogue.of(planned.resource) if not planned.others else [point]
+    try:
+        return looked_at(point, history, planned.level, cloud, now), ""
+    except (NotThere, Refused) as error:
+        return [], f"it could not be looked at: {error}"
+
+
+def _evidence(
+    run: Run,
+    planned: Planned,
+    point: RecoveryPoint | None,
+    checks: Sequence[Check],
+    failure: str,
+    proven: tuple[Control, ...],
+    now: datetime,
+) -> Evidence:
+    return Evidence(
+        resource=planned.resource,
+        kind=Kind.of(planned.resource) or Kind.VOLUME,
+        name=planned.name,
+        plan=planned.plan,
+        level=planned.level,
+        run=run.id,
+        why=planned.why,
+        began_at=run.entered_at,
+        ended_at=now,
+        verdict=Verdict.FAILED if failure else Verdict.PASSED,
+        failure=failure,
+        point=Point.of(point) if point else None,
+        checks=tuple(checks),
+        controls=proven,
+        versions={"python": platform.python_version()},
+        cost_estimated=Decimal(planned.cost),
+    )
+
+
+def _filed(run: Run, planned: Planned, evidence: Evidence, cloud: Drilling, now: datetime) -> Proof:
+    """Append the evidence to its chain. What an earlier attempt has filed stands."""
+
+    def document(sequence: int, previous: str) -> bytes:
+        return replace(evidence, sequence=sequence, previous=previous).to_json()
+
+    sequence, stored = cloud.evidence.append(planned.resource, run.id, run.entered_at, document)
+    filed = Evidence.of(stored)
+    cloud.evidence.write_page(planned.resource, sequence, page(filed, digest(stored)))
+    return Proof(
+        resource=planned.resource,
+        level=planned.level,
+        drilled_at=filed.ended_at,
+        verdict=filed.verdict,
+        point=planned.point,
+        point_created_at=filed.point.created_at if filed.point else now,
+        run=run.id,
+        why=filed.failure,
+        sequence=sequence,
+        digest=digest(stored),
+    )
+
+
+ROUND = (
+    Step("choose", ensure_chosen,   within=timedelta(hours=1)),
+    Step("look",   ensure_looked,   within=timedelta(hours=6)),
+    Step("report", ensure_reported, within=timedelta(hours=1)),
+)  # fmt: skip
+
+
+def workflow(run: Run) -> Sequence[Step]:
+    return ROUND
