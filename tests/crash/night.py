@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from local.aws import dynamodb_backups, rds
 from local.aws.ec2 import installed_in
 from local.cloud import Cloud
 from local.pace import Pace, by_identifier
@@ -42,13 +43,13 @@ class Account:
 
     cloud: Cloud
     ids: dict[str, str]
-    """By name: the instance's id and the volumes' ids."""
-    root: str
-    data: str
+    """By name: what their ARNs end with."""
+    root: str = ""
+    data: str = ""
     """The volumes of the instance."""
 
     def name_of(self, record: dict[str, Any]) -> str:
-        identifier = record["resource"].rsplit("/", 1)[-1]
+        identifier = record["resource"].replace("/", ":").rsplit(":", 1)[-1]
         return next(name for name, known in self.ids.items() if known == identifier)
 
     def arn(self, name: str) -> str:
@@ -208,12 +209,43 @@ def _expected(subject: str | None) -> bool:
 
 
 def ours(cloud: Cloud) -> list[str]:
-    """Ids of the snapshots that this stack made and that are not on their way out."""
+    """The snapshots and backups that this stack made and that are not on their way out, as the
+    catalogue names them.
+    """
+    return [*_of_volumes(cloud), *_of_databases(cloud), *_of_tables(cloud)]
+
+
+def _of_volumes(cloud: Cloud) -> list[str]:
     return [
         str(snapshot.id)
         for snapshot in installed_in(cloud).backend.snapshots.values()
         if any(tag["key"] == "watchkeeper:stack" for tag in snapshot.get_tags())
         and installed_in(cloud).life_of(snapshot).gone_at is None
+    ]
+
+
+def _of_databases(cloud: Cloud) -> list[str]:
+    from watchkeeper import naming  # noqa: PLC0415 (as above)
+
+    installed, begins = rds.installed_in(cloud), naming.database_snapshot(cloud.stack_name, "")
+    made = [
+        *installed.backend.database_snapshots.values(),
+        *installed.backend.cluster_snapshots.values(),
+    ]
+    return [
+        str(snapshot.arn)
+        for snapshot in made
+        if snapshot.resource_id.startswith(begins) and installed.life_of(snapshot).gone_at is None
+    ]
+
+
+def _of_tables(cloud: Cloud) -> list[str]:
+    installed = dynamodb_backups.installed_in(cloud)
+    return [
+        str(backup.arn)
+        for backup in installed.backend.backups.values()
+        if backup.name.startswith(f"wk.{cloud.stack_name}.")
+        and installed.life_of(backup).gone_at is None
     ]
 
 

@@ -258,22 +258,29 @@ def test_what_is_forbidden_stays_and_says_why(
 # ── What has changed since it was taken ───────────────────────────────────────────────────────────
 
 
-def test_the_last_good_one_stays_though_newer_ones_vanish_after_the_plan(morning: Account) -> None:
-    """The plan keeps the two newest; somebody removes these while the expiry lies dead."""
+@pytest.mark.parametrize("known", [True, False], ids=["recorded", "unnoticed"])
+def test_the_last_good_one_stays_though_newer_ones_vanish_after_the_plan(
+    morning: Account, known: bool
+) -> None:
+    """The plan keeps the two newest; somebody removes these while the expiry lies dead, and the
+    catalogue has heard of it, or has not.
+    """
     frozen_at = aside(lambda: call_that_freezes(morning))
     newest = [item["parts"][0]["snapshot"] for item in points_of(morning, ARCHIVE)[1:]]
 
     def story() -> Outcome:
         morning.cloud.mischief.kill("ExpireBackups", frozen_at, "after")
         morning.cloud.clock.run_until(STARTED + timedelta(seconds=30))
-        for point in points_of(morning, ARCHIVE)[1:]:
+        for point in points_of(morning, ARCHIVE)[1:] if known else ():
             mark(morning.cloud, point, "failed")
         for snapshot in newest:
             morning.cloud.client("ec2").delete_snapshot(SnapshotId=snapshot)
         return run_expiry(morning)
 
     end = aside(story)
-    assert end.kept[ARCHIVE, "completed"] == 1
+    oldest = oldest_snapshot_of(morning, ARCHIVE)
+    assert end.catalogue[oldest] == "completed"
+    assert oldest in end.snapshots
     assert set(end.runs.values()) == {"done"}
 
 

@@ -9,6 +9,7 @@ from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue
 from watchkeeper.aws.errors import Denied, NotThere, Refused
 from watchkeeper.aws.removals import Removal, RemovalTable
+from watchkeeper.backups.coverage import newest_completed
 from watchkeeper.backups.model import COUNTS, Blockers, RecoveryPoint, Service, Snapshot, State
 from watchkeeper.backups.removal import (
     Reconciled,
@@ -142,21 +143,32 @@ def _remove(removal: Removal, cloud: Expiring) -> str:
     point = next((one for one in history if removal.is_of(one)), None)
     if point is None or point.state is State.REMOVED:
         return ""
-    # The world may have changed since the plan, so what forbids a removal is asked again.
-    shown = cloud.keeper_of(point).parts(_part_ids([point]))
     as_it_stood = replace(point, state=removal.was)
-    others = [one for one in history if one is not point]
-    if is_last_good(as_it_stood, [as_it_stood, *others]):
-        reason = "it is the newest good one"
-    else:
-        reason = _held(point, shown, cloud)
-    if reason:
+    others = newest_completed(one for one in history if one is not point).values()
+    # The world may have changed since the plan, so what forbids a removal is asked again.
+    seen = cloud.keeper_of(point).parts(_part_ids([point, *others]))
+    shown = [one for one in seen if one.id in _part_ids([point])]
+    if reason := _last_good(as_it_stood, others, seen) or _held(point, shown, cloud):
         cloud.catalogue.change(replace(as_it_stood, why=reason), point.state)
         return reason
     removing = replace(point, state=State.REMOVING, why=removal.why)
     if point.state is not State.REMOVING and not cloud.catalogue.change(removing, point.state):
         return "somebody holds it, or moved it on, since the plan"
     return _delete(removing, {part.id for part in shown}, removal.was, cloud)
+
+
+def _last_good(
+    point: RecoveryPoint, others: Iterable[RecoveryPoint], seen: Iterable[Snapshot]
+) -> str:
+    """A sentence, if nothing good would be left; empty if something would. `others` is the newest
+    good one beside it, if there is one; somebody may be deleting that.
+    """
+    if is_last_good(point, [point, *others]):
+        return "it is the newest good one"
+    there = {one.id for one in seen if one.state != DELETING}
+    if point.state in COUNTS and (gone := _part_ids(others) - there):
+        return f"it may be the last good one: of the newer one, {', '.join(sorted(gone))} is gone"
+    return ""
 
 
 def _delete(point: RecoveryPoint, there: Container[str], was: State, cloud: Expiring) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchkeeper import naming
-from watchkeeper.aws.errors import Busy, Denied, NotThere, Refused, Unclear
+from watchkeeper.aws.errors import Busy, NotThere, Refused, Unclear
 from watchkeeper.backups.keys import KeyState
 from watchkeeper.backups.keys import unusable as unusable_key
 from watchkeeper.backups.model import APPLICATION, RecoveryPoint, State, Target
@@ -84,11 +84,8 @@ def ensure_taken_frozen(run: Run, cloud: Taking, now: datetime) -> Report:
     if run.facts.get("consistency") != APPLICATION:
         return Done()
     report: Report = Waiting(f"{run.attempts} attempts at it that never reported")
-    try:
-        if run.attempts <= ATTEMPTS_FROZEN:
-            report = ensure_taken(run, cloud, now)
-    except Denied as denied:  # for `take` to crash with, once the scripts have let go
-        report = Waiting(str(denied))
+    if run.attempts <= ATTEMPTS_FROZEN:
+        report = ensure_taken(run, cloud, now)
     if isinstance(report, Done):
         return report
     doubt = {"in_doubt_since": naming.instant(run.unclear_since)} if run.unclear_since else {}
@@ -143,21 +140,15 @@ def _ask(run: Run, targets: Mapping[int, Target], cloud: Taking, now: datetime) 
     states = cloud.keys.states({key for target in targets.values() for key in target.keys})
     reasons: dict[int, str] = {}
     held: dict[int, str] = {}
-    denied: dict[int, Denied] = {}
     left = list(targets)
     busy: Busy | None = None
     while left and not busy:
         number = left[0]
         try:
             reasons[number], held[number] = _answer(run, targets[number], states, cloud, now)
-        except Denied as error:
-            denied[number] = error
+            del left[0]
         except Busy as error:
             busy = error
-        left = left if busy else left[1:]
-    if denied and len(denied) == len(targets):
-        raise denied.popitem()[1]  # our own role: no target's fault
-    reasons |= {number: str(error) for number, error in denied.items()}
     if now >= run.entered_at + ASK_FOR:
         late = {
             number: f"{why}, and was asked for {ASK_FOR}" for number, why in held.items() if why
@@ -175,13 +166,15 @@ def _ask(run: Run, targets: Mapping[int, Target], cloud: Taking, now: datetime) 
 def _answer(
     run: Run, target: Target, states: Mapping[str, KeyState], cloud: Taking, now: datetime
 ) -> tuple[str, str]:
-    """Why there will be no recovery point of it, and why there can be none yet."""
+    """Why there will be no recovery point of it, and why there can be none yet.
+
+    A right that our role lacks is such a reason, too: then every target has it, and people read it
+    where they look for what failed.
+    """
     if reasons := [why for key in target.keys if (why := unusable_key(states[key]))]:
         return "; ".join(reasons), ""
     try:
         return "", cloud.taker_of(run).take(target, cloud.asked_by(run), now)
-    except Denied:
-        raise
     except (NotThere, Refused) as error:
         return str(error), ""
 
