@@ -12,6 +12,11 @@ DECIDE = {
     "backups/coverage.py", "backups/due.py", "backups/keys.py", "backups/manifest.py",
     "backups/model.py", "backups/quota.py", "backups/removal.py", "backups/retention.py",
     "backups/rules.py", "backups/services.py", "backups/steady.py", "backups/windows.py",
+    "drills/blocks.py", "drills/chain.py", "drills/controls.py", "drills/costs.py",
+    "drills/due.py", "drills/evidence.py", "drills/file_systems.py", "drills/findings.py",
+    "drills/forecast.py", "drills/metadata.py", "drills/model.py", "drills/page.py",
+    "drills/partitions.py", "drills/points.py", "drills/policy.py", "drills/questions.py",
+    "drills/rules.py",
     "durations.py", "policy.py", "quoting.py", "schedules.py",
 }  # fmt: skip
 """Modules that decide: they import nothing that acts."""

@@ -61,16 +61,26 @@ def rebuild_id(request_id: str) -> str:
     return f"backup#rebuild#{request_id}"
 
 
-def refused_policy_id(digest: str) -> str:
-    return f"backup#policy#{digest}"
+def refused_policy_id(capability: str, digest: str) -> str:
+    return f"{capability}#policy#{digest}"
 
 
-def gone_policy_id(digest: str, at: datetime) -> str:
-    return f"backup#policy-gone#{digest}#{minute(at)}"
+def gone_policy_id(capability: str, digest: str, at: datetime) -> str:
+    return f"{capability}#policy-gone#{digest}#{minute(at)}"
 
 
 def expiry_id(occurrence: datetime) -> str:
     return f"expire#{minute(occurrence)}"
+
+
+def round_id(occurrence: datetime) -> str:
+    """A round of drills."""
+    return f"drill#round#{minute(occurrence)}"
+
+
+def drill_id(run_id: str, level: str) -> str:
+    """One drill within a run: of a resource there may be several, at different levels."""
+    return f"{run_id}#{level}"
 
 
 KEYS_EVERY = 6

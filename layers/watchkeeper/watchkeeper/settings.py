@@ -41,8 +41,14 @@ class _KeepsManifests(Settings):
     evidence_bucket: str = Field(alias="EVIDENCE_BUCKET", min_length=1)
 
 
-class TakeBackupsSettings(_KeepsManifests):
+class _ReadsPolicy(_KeepsManifests):
     policy_prefix: str = Field(alias="POLICY_PREFIX", pattern=r"^/[\w./-]+$")
+
+
+class TakeBackupsSettings(_ReadsPolicy): ...
+
+
+class DrillRestoresSettings(_ReadsPolicy): ...
 
 
 class ExpireBackupsSettings(_KeepsManifests): ...

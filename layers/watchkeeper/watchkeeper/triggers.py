@@ -192,6 +192,20 @@ class RemoveNow(_Trigger):
     dry_run: bool = False
 
 
+PointId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
+class DrillNow(_Trigger):
+    """Drill one resource now, whatever is due."""
+
+    trigger: Literal["by-hand"]
+    request_id: RequestId
+    resource: ResourceArn
+    level: Literal["metadata", "blocks"]
+    point: PointId | None = None
+    """The recovery point's id in the catalogue; the newest one if it is left out."""
+
+
 # ── Per function ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -222,6 +236,12 @@ ExpireBackupsTrigger = Annotated[
     | Annotated[RemoveNow, Tag("by-hand")],
     Discriminator(_kind_of),
 ]
+DrillRestoresTrigger = Annotated[
+    Annotated[Tick, Tag("tick")]
+    | Annotated[Wake, Tag("wake")]
+    | Annotated[DrillNow, Tag("by-hand")],
+    Discriminator(_kind_of),
+]
 
 # Built when first used: a function pays for its own union, not for everybody's.
 _LATER = ConfigDict(defer_build=True)
@@ -238,6 +258,9 @@ TakeBackupsMeant = (
 take_backups: TypeAdapter[TakeBackupsMeant] = TypeAdapter(TakeBackupsTrigger, config=_LATER)
 expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(
     ExpireBackupsTrigger, config=_LATER
+)
+drill_restores: TypeAdapter[Tick | Wake | DrillNow] = TypeAdapter(
+    DrillRestoresTrigger, config=_LATER
 )
 sweep_runs: TypeAdapter[Tick] = TypeAdapter(Tick)
 

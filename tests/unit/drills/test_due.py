@@ -9,9 +9,9 @@ from tests.unit.drills.fleet import NOW, days_ago, proof, subject
 from watchkeeper.backups.model import Kind
 from watchkeeper.drills.due import Known, due, levels_of, overdue
 from watchkeeper.drills.model import Level, Verdict
-from watchkeeper.drills.policy import default_drills_policy, parse_drills_policy
+from watchkeeper.drills.policy import parse_drills_policy
 
-POLICY = default_drills_policy()
+POLICY = parse_drills_policy('{"every": {"restore": "30d", "check": "30d", "exercise": "365d"}}')
 MONTH = timedelta(days=30)
 LONG_AGO = Known(since=days_ago(1000))
 
@@ -65,14 +65,16 @@ def test_a_level_that_a_higher_one_covers_as_often_is_not_asked_for() -> None:
     assert list(levels_of(subject(), POLICY)) == [
         Level.EXERCISE, Level.CHECK, Level.BLOCKS, Level.METADATA
     ]  # fmt: skip
-    weekly = parse_drills_policy('{"every": {"restore": "7d", "blocks": "7d"}}')
+    weekly = parse_drills_policy(
+        '{"every": {"restore": "7d", "blocks": "7d", "check": "30d", "exercise": "365d"}}'
+    )
     assert list(levels_of(subject(), weekly)) == [
         Level.EXERCISE, Level.CHECK, Level.RESTORE, Level.METADATA
     ]  # fmt: skip
 
 
 def test_an_exercise_that_nobody_signs_off_covers_nothing() -> None:
-    text = '{"every": {"exercise": "30d"}SIGNED}'
+    text = '{"every": {"check": "30d", "exercise": "30d"}SIGNED}'
     unsigned = parse_drills_policy(text.replace("SIGNED", ""))
     signed = parse_drills_policy(text.replace("SIGNED", ', "sign_off": ["a@example.com"]'))
     assert Level.CHECK in levels_of(subject(), unsigned)

@@ -29,6 +29,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "policy-of-drills.md"
 QUERY: dict[str, Any] = {"name": "rows", "query": "select count(*) from orders", "at_least": 1}
 SHOP = "arn:aws:rds:eu-west-1:111122223333:db:shop"
 OFF = dict.fromkeys((level.value for level in Level), "never")
+ON = {"restore": "30d", "check": "30d", "exercise": "365d"}
 
 
 def policy(**fields: object) -> DrillsPolicy:
@@ -151,9 +152,11 @@ def test_the_edge_of_what_is_accepted(text: str) -> None:
         ('{"rto": "30m"}', "rto", "an m is a month"),
         ('{"rto": "0h"}', "rto", "between an hour"),
         ('{"plans": {"gold": {"rto": "31d"}}}', "plans.gold.rto", "30 days"),
-        ('{"plans": {"gold": {"rto": "30d"}}}', "plans.gold.every.check", "than the rto"),
+        (json.dumps({"every": ON, "plans": {"gold": {"rto": "30d"}}}),
+         "plans.gold.every.check", "than the rto"),
         # The budget.
-        ('{"budget": {"at_once": 0}}', "budget.at_once", "restore, check, exercise"),
+        (json.dumps({"every": ON, "budget": {"at_once": 0}}),
+         "budget.at_once", "restore, check, exercise"),
         ('{"budget": {"at_once": 21}}', "budget.at_once", "20"),
         ('{"budget": {"at_once": "3"}}', "budget.at_once", "whole number"),
         ('{"budget": {"per_run_usd": 0}}', "budget.per_run_usd", "put off for good"),
@@ -166,8 +169,10 @@ def test_the_edge_of_what_is_accepted(text: str) -> None:
         # Closed times.
         ('{"closed": [{"opens": "0 0 * * *"}]}', "closed.0.lasts", "missing"),
         ('{"closed": [{"opens": "0 0 * * *", "lasts": "3m"}]}', "closed.0.lasts", "62 days"),
-        ('{"closed": [{"opens": "0 0 * * *", "lasts": "1d"}]}', "every.check", "what is closed"),
-        ('{"closed": [{"opens": "0 0 1 * *", "lasts": "30d"}]}', "every.check", "what is closed"),
+        (json.dumps({"every": ON, "closed": [{"opens": "0 0 * * *", "lasts": "1d"}]}),
+         "every.check", "what is closed"),
+        (json.dumps({"every": ON, "closed": [{"opens": "0 0 1 * *", "lasts": "30d"}]}),
+         "every.check", "what is closed"),
         # Questions.
         (asked(query="delete from orders"), "checks.0.queries.0.query", "one question"),
         (asked(query="select 1; drop table x"), "checks.0.queries.0.query", "without a semicolon"),
@@ -245,6 +250,19 @@ def test_one_field_of_anything_is_accepted_or_refused(path: tuple[str, ...], val
     decision = decide_drills_policy(json.dumps(document), None)
     assert decision.refused is None or decision.refused.problems
     assert any(decision.policy.interval("gold", level) for level in Level)
+
+
+@pytest.mark.parametrize("level", ["restore", "check", "exercise"])
+def test_what_this_version_cannot_do_is_not_promised(level: str) -> None:
+    for text, place in (
+        (json.dumps({"every": {level: "60d"}}), f"every.{level}"),
+        (json.dumps({"plans": {"gold": {"every": {level: "60d"}}}}), f"plans.gold.every.{level}"),
+    ):
+        decision = decide_drills_policy(text, None)
+        assert decision.policy == default_drills_policy()
+        assert decision.refused
+        assert place in [problem.place for problem in decision.refused.problems]
+        assert "this version restores nothing yet" in str(decision.refused)
 
 
 # ---------------------------------------------------------------- what it says of a resource

@@ -25,6 +25,7 @@ from watchkeeper.drills.rules import Choice, choose
 YEAR = 365
 DAY = timedelta(days=1)
 SIGNED = {"sign_off": ["ops@example.com"]}
+EVERY = {"restore": "30d", "check": "30d", "exercise": "365d"}
 RICH = {"at_once": 3, "per_run_usd": 30, "per_month_usd": 150}
 
 
@@ -143,7 +144,7 @@ def made(
 def year(size: int = 20, seed: int = 1, days: int = YEAR, **fields: str) -> Year:
     """`fields` of the policy, each as JSON."""
     document = {name: json.loads(text) for name, text in fields.items()}
-    text = json.dumps({"budget": RICH, **SIGNED, **document})
+    text = json.dumps({"budget": RICH, "every": EVERY, **SIGNED, **document})
     return Year(parse_drills_policy(text), size, seed).lived(days)
 
 

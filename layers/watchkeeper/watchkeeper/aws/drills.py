@@ -30,6 +30,8 @@ class Planned:
     """Whether somebody else keeps it."""
     cost: str = "0"
     """USD, as estimated."""
+    protected: bool = True
+    """Whether a plan takes recovery points of it now."""
 
 
 class DrillTable(Table):
@@ -72,4 +74,5 @@ def _planned(row: Mapping[str, Any]) -> Planned:
     return Planned(
         resource=row["resource"], name=row["name"], plan=row["plan"], level=Level(row["level"]),
         why=row["why"], point=row["point"], others=row["others"], cost=row["cost"],
+        protected=row["protected"],
     )  # fmt: skip

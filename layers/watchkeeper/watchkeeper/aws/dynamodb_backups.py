@@ -282,6 +282,18 @@ class TableBackup(_DynamoDb):
         found = [self._backup(arn) for arn in arns]
         return [_snapshot(one, self.stack) for one in found if one]
 
+    def _backup(self, arn: str) -> dict[str, Any] | None:
+        """A backup in the shape in which ListBackups has it; None if there is none (any more)."""
+        try:
+            with translated("dynamodb:DescribeBackup"):
+                answer = self.client.describe_backup(BackupArn=arn)
+        except NotThere:
+            return None
+        described = answer["BackupDescription"]
+        table = described["SourceTableDetails"]["TableArn"]
+        backup: dict[str, Any] = {**described["BackupDetails"], "TableArn": table}
+        return backup if backup["BackupStatus"] in STATES else None
+
 
 class TableBackupRemover(TableBackup):
     """Removes our own backups; it can make none."""
@@ -299,18 +311,6 @@ class TableBackupRemover(TableBackup):
             raise Refused(call, "NotOurs", why)
         with translated(call):
             self.client.delete_backup(BackupArn=arn)
-
-    def _backup(self, arn: str) -> dict[str, Any] | None:
-        """A backup in the shape in which ListBackups has it; None if there is none (any more)."""
-        try:
-            with translated("dynamodb:DescribeBackup"):
-                answer = self.client.describe_backup(BackupArn=arn)
-        except NotThere:
-            return None
-        described = answer["BackupDescription"]
-        table = described["SourceTableDetails"]["TableArn"]
-        backup: dict[str, Any] = {**described["BackupDetails"], "TableArn": table}
-        return backup if backup["BackupStatus"] in STATES else None
 
 
 class PointInTime(_DynamoDb):

@@ -22,6 +22,8 @@ PAGE = 10_000
 """The most that ListSnapshotBlocks gives a page: 5,000 MiB of written blocks."""
 SHORT_PAGE = 100
 """The fewest that can be asked for, where only the token of one block is wanted."""
+ATTEMPTS = 3
+"""At a block whose bytes are not those that EBS announced: a network garbles something once."""
 CACHED = 16
 """Blocks that a reader keeps, 8 MiB: partition tables and superblocks lie in fewer."""
 
@@ -127,8 +129,16 @@ class SnapshotReader:
         if index not in self._cache:
             if len(self._cache) >= CACHED:
                 del self._cache[next(iter(self._cache))]  # the oldest
-            self._cache[index] = self.blocks.read(self.snapshot_id, index, token)
+            self._cache[index] = self._read(index, token)
         return self._cache[index]
+
+    def _read(self, index: int, token: str) -> bytes:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self.blocks.read(self.snapshot_id, index, token)
+            except WrongChecksum:
+                continue
+        return self.blocks.read(self.snapshot_id, index, token)
 
     def _token(self, index: int) -> str | None:
         """One call brings those of the hundred written blocks from here on, which lie near."""

@@ -1,5 +1,5 @@
-"""Negative controls: every check is put to stand-ins that it must refuse. A check that lets an empty
-or a tampered one pass proves nothing, and no drill with it passes. Pure.
+"""Negative controls: every check is put to stand-ins that it must refuse, an empty and a tampered
+one. A check that lets one of them pass proves nothing, and no drill with it passes. Pure.
 """
 
 from collections.abc import Iterable
@@ -16,11 +16,20 @@ from watchkeeper.drills.model import Check
 
 
 def proven(now: datetime) -> dict[str, Control]:
-    """Per check that can fail, the control that showed it. Costs a millisecond: so each round
-    proves its own checks, whatever version they are.
+    """Per question, the control that showed that its check fails on both stand-ins. Costs a
+    millisecond: so each round proves its own checks, whatever version they are.
     """
-    failed = [check for check in _asked_of_stand_ins(now) if not check.passed]
-    return {_kind(check): Control(_kind(check), check.version, now) for check in failed}
+    tampered, empty = _failed(_of_tampered(now)), _failed(_of_empty(now))
+    return {
+        name: Control(name, version, now)
+        for name, version in tampered.items()
+        if empty.get(name) == version
+    }
+
+
+def question(check: Check) -> str:
+    """`format of partition 1` and `format of disk` are the same question."""
+    return check.name.split(" of ")[0]
 
 
 def unproven(checks: Iterable[Check], controls: dict[str, Control]) -> list[str]:
@@ -28,32 +37,47 @@ def unproven(checks: Iterable[Check], controls: dict[str, Control]) -> list[str]
     return [
         check.name
         for check in checks
-        if (known := controls.get(_kind(check))) is None or known.version != check.version
+        if (known := controls.get(question(check))) is None or known.version != check.version
     ]
 
 
-def _kind(check: Check) -> str:
-    """`format of partition 1` and `format of disk` are the same question."""
-    return check.name.split(" of ")[0]
+def _failed(checks: Iterable[Check]) -> dict[str, int]:
+    """Versions by question."""
+    return {question(check): check.version for check in checks if not check.passed}
 
 
-def _asked_of_stand_ins(now: datetime) -> Iterable[Check]:
-    yield from _of_metadata(now)
-    yield blocks.not_collapsed(Written(8, []))
+def _of_tampered(now: datetime) -> Iterable[Check]:
+    """Something is there, and it is not what it should be."""
+    shown = {"snap-0": Snapshot("snap-0", "vol-0", "error", now, 1)}
+    seen = metadata.Seen(shown, {KEY: KeyState(KEY, "Disabled")}, "1", _before(now), AN_HOUR)
+    yield from metadata.checks(_point(now), seen, now)
+    yield blocks.not_collapsed(Written(1, [0, 1, 2, 3, 9 * blocks.BLOCKS_PER_GIB]))
     yield blocks.compare({0: blocks.digest(b"then")}, {0: blocks.digest(b"now")})
-    yield from blocks.sound([Finding("disk", "ext4", Health.BROKEN, "a tampered superblock")])
+    yield from blocks.sound([Finding("disk", "ext4", Health.BROKEN, "a changed superblock")])
 
 
-def _of_metadata(now: datetime) -> Iterable[Check]:
-    """A recovery point of which all but its record is gone or wrong."""
-    point = RecoveryPoint(
-        resource="arn:aws:ec2:stand-in:000000000000:volume/vol-0", id="0" * 16, kind=Kind.VOLUME,
+def _of_empty(now: datetime) -> Iterable[Check]:
+    """Nothing is there but the record of it."""
+    seen = metadata.Seen({}, {KEY: KeyState(KEY, GONE)}, None, _before(now), AN_HOUR)
+    yield from metadata.checks(_point(now), seen, now)
+    yield blocks.not_collapsed(Written(8, []))
+    yield blocks.compare({0: blocks.digest(b"then")}, {0: None})
+    yield from blocks.sound([Finding("disk", "unknown", Health.UNKNOWN, "nothing")])
+
+
+KEY = "arn:aws:kms:stand-in:000000000000:key/0"
+AN_HOUR = timedelta(hours=1)
+
+
+def _point(now: datetime) -> RecoveryPoint:
+    """Of two disks, and older than it may be."""
+    return RecoveryPoint(
+        resource="arn:aws:ec2:stand-in:000000000000:instance/i-0", id="0" * 16, kind=Kind.INSTANCE,
         created_at=now - timedelta(days=2), run="", plan="", place=Place("", ""),
-        state=State.COMPLETED, parts=(Part("snap-0", "vol-0", 0),), keys=("key",), manifest="0",
+        state=State.COMPLETED, parts=(Part("snap-0", "vol-0", 8), Part("snap-1", "vol-1", 8)),
+        keys=(KEY,), manifest="0",
     )  # fmt: skip
-    before = replace(point, parts=(Part("snap-1", "vol-0", 100),))
-    keys = {"key": KeyState("key", GONE)}
-    broken = Snapshot("snap-0", "vol-0", "error", point.created_at, 0)
-    for shown in ({}, {"snap-0": broken}):
-        seen = metadata.Seen(shown, keys, None, before, timedelta(hours=1))
-        yield from metadata.checks(point, seen, now)
+
+
+def _before(now: datetime) -> RecoveryPoint:
+    return replace(_point(now), created_at=now - timedelta(days=3))

@@ -36,9 +36,10 @@ class Shown(Protocol):
 class Drilling:
     stack: str
     policy: "Callable[[], DrillsPolicy]"
-    since: Callable[[], datetime]
+    since: Callable[[], datetime | None]
     """When the first policy of drills came into force."""
-    backups: "Callable[[], BackupsPolicy]"
+    backups: "Callable[[], BackupsPolicy | None]"
+    """The policy of backups in force; None before there is one."""
     shown: Mapping[Service, Shown]
     blocks: SnapshotBlocks
     keys: Keys
@@ -68,14 +69,17 @@ class Drilling:
         ]
 
     def _chosen(self) -> dict[str, tuple[Target, str]]:
-        """What the last night of each plan was to take, and the plan."""
+        """What each plan protects: what its last night was to take. A night that has just begun has
+        not chosen yet; then the one that was reported last tells.
+        """
         found: dict[str, tuple[Target, str]] = {}
         for plan, stands in self.coverage.standings(backups.CAPABILITY).items():
-            if stands.started is None:
-                continue
-            night = naming.night_id(plan, stands.started)
-            for number in range(self.targets.chosen(night) or 0):
-                found |= {one.arn: (one, plan) for one in self.targets.of(night, number)}
+            for at in (stands.started, stands.reported):
+                night = naming.night_id(plan, at) if at else ""
+                if night and (shards := self.targets.chosen(night)) is not None:
+                    for number in range(shards):
+                        found |= {one.arn: (one, plan) for one in self.targets.of(night, number)}
+                    break
         return found
 
     def known(self, subjects: Iterable[Subject]) -> Known:
@@ -98,12 +102,11 @@ def _subject(
     points: Sequence[RecoveryPoint],
     proofs: Mapping[Level, Proof],
 ) -> Subject:
-    newest = max(points, key=lambda one: one.created_at, default=None)
     if chosen:
         target, plan = chosen
         return Subject(arn, target.kind, target.name, plan, tuple(points), proofs)
-    assert newest  # a resource that nobody has chosen is here because of its points
-    return Subject(arn, newest.kind, "", newest.plan, tuple(points), proofs)
+    newest = max(points, key=lambda one: one.created_at)  # it is here because of its points
+    return Subject(arn, newest.kind, "", newest.plan, tuple(points), proofs, is_protected=False)
 
 
 def completed_before(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from watchkeeper.aws.ebs_blocks import SnapshotReader
 from watchkeeper.aws.errors import NotThere
@@ -22,33 +22,46 @@ def looked_at(
     level: Level,
     cloud: Drilling,
     now: datetime,
+    *,
+    protected: bool = True,
 ) -> list[Check]:
     """The answers to every question of the level. Blocks are read of what its metadata says can be
-    read.
+    read. Of what no plan protects any more, nobody is owed a young recovery point.
     """
     known = list(history)
     before = completed_before(point, known)
-    checks = metadata.checks(point, _seen(point, known, before, cloud), now)
+    objective = _objective(point, known, cloud) if protected else None
+    checks = metadata.checks(point, _seen(point, before, objective, cloud), now)
     if level is Level.BLOCKS and all(check.passed for check in checks):
         checks += _blocks(point, before, cloud)
     return checks
 
 
+def _objective(
+    point: RecoveryPoint, history: Iterable[RecoveryPoint], cloud: Drilling
+) -> timedelta | None:
+    """How old the newest recovery point may be; None for any other one."""
+    policy = cloud.backups()
+    plan = policy.plans.get(point.plan) if policy else None
+    is_newest = newest_completed(history).get(point.resource) == point
+    return plan.rpo.approximate() if plan and is_newest else None
+
+
 def _seen(
     point: RecoveryPoint,
-    history: Iterable[RecoveryPoint],
     before: RecoveryPoint | None,
+    objective: timedelta | None,
     cloud: Drilling,
 ) -> Seen:
     shown = cloud.shown[point.kind.service].named([part.snapshot for part in point.parts])
-    plan = cloud.backups().plans.get(point.plan)
-    is_newest = newest_completed(history).get(point.resource) == point
+    # What an older version catalogued does not say its keys.
+    keys = {*point.keys, *(one.key for one in shown)} - {""}
     return Seen(
         snapshots={one.id: one for one in shown},
-        keys=cloud.keys.states(point.keys),
+        keys=cloud.keys.states(keys),
         manifest=_digest(point.id, cloud) if point.manifest else None,
         before=before,
-        objective=plan.rpo.approximate() if plan and is_newest else None,
+        objective=objective,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from watchkeeper.backups.coverage import hours
 from watchkeeper.backups.keys import KeyState, unchecked, unusable
-from watchkeeper.backups.model import RecoveryPoint, Snapshot
+from watchkeeper.backups.model import Kind, RecoveryPoint, Snapshot
 from watchkeeper.drills.model import Check, Level
 
 VERSION = 1
@@ -17,6 +17,8 @@ LEAST_SIZE = 50
 """Percent of the recovery point before it: a source that has really lost half of its size overnight
 is worth a look, too.
 """
+NEVER_EMPTY = frozenset({Kind.INSTANCE, Kind.VOLUME})
+"""Kinds whose size is that of disks. A table may be empty, and Aurora does not tell its size."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Seen:
     snapshots: Mapping[str, Snapshot]
     """Its parts, as their service shows them now."""
     keys: Mapping[str, KeyState] = field(default_factory=dict)
+    """Those that it is encrypted under, by ARN."""
     manifest: str | None = None
     """The digest of the document beside it; None if there is no such document."""
     before: RecoveryPoint | None = None
@@ -40,8 +43,8 @@ def checks(point: RecoveryPoint, seen: Seen, now: datetime) -> list[Check]:
     asked = [
         _exists(point, shown),
         _completed([one for one in shown if one]),
-        _size(point, seen.before),
-        *(_key(seen.keys[arn]) for arn in point.keys),
+        _size(point, [one for one in shown if one], seen.before),
+        *(_key(state) for _, state in sorted(seen.keys.items())),
     ]
     if point.manifest:
         asked.append(_manifest(point, seen.manifest))
@@ -75,18 +78,18 @@ def _completed(shown: Sequence[Snapshot]) -> Check:
     )
 
 
-def _size(point: RecoveryPoint, before: RecoveryPoint | None) -> Check:
-    size = sum(part.gib for part in point.parts)
+def _size(point: RecoveryPoint, shown: Sequence[Snapshot], before: RecoveryPoint | None) -> Check:
+    size = sum(one.gib for one in shown)
+    least = sum(part.gib for part in before.parts) * LEAST_SIZE / 100 if before else 0.0
+    expected = f"at least {least:g} GiB, {LEAST_SIZE} % of the one before it"
+    why = "a live source grows and shrinks; one that has lost half of itself has collapsed"
     if before is None:
-        why = "the first of its resource: there is nothing to compare it with"
-        return _check("its size", "more than nothing", f"{size} GiB", passed=size > 0, why=why)
-    least = sum(part.gib for part in before.parts) * LEAST_SIZE / 100
+        expected, why = "more than nothing", "there is none before it to compare it with"
+    if point.kind not in NEVER_EMPTY and not least:
+        expected, why = "any", "an empty table is a table, and Aurora does not tell its size"
+    is_empty = size == 0 and point.kind in NEVER_EMPTY
     return _check(
-        "its size",
-        f"at least {least:g} GiB, {LEAST_SIZE} % of the one before it",
-        f"{size} GiB",
-        passed=size >= least and size > 0,
-        why="a live source grows and shrinks; one that has lost half of itself has collapsed",
+        "its size", expected, f"{size} GiB", passed=size >= least and not is_empty, why=why
     )
 
 

@@ -121,3 +121,6 @@ class Subject:
     """Everything that it can be restored from, whoever keeps it."""
     proofs: Mapping[Level, Proof] = field(default_factory=dict)
     """Per level, the newest that passed or failed."""
+    is_protected: bool = True
+    """Whether a plan takes recovery points of it now: of what is gone, the newest only gets older.
+    """

@@ -1,21 +1,24 @@
-"""How a round of drills goes: chosen once, looked at in slices, each with its evidence, reported."""
+"""How a round of drills goes: chosen once, looked at in slices, reported; each leaves evidence."""
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from watchkeeper import naming
 from watchkeeper.aws.drills import Planned
+from watchkeeper.aws.ebs_blocks import WrongChecksum
 from watchkeeper.aws.errors import NotThere, Refused
-from watchkeeper.backups.model import Kind, RecoveryPoint
+from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint
 from watchkeeper.drills import controls
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import Control, Evidence, Point, digest
 from watchkeeper.drills.looks import looked_at
-from watchkeeper.drills.model import Check, Proof, Verdict
+from watchkeeper.drills.model import Check, Drill, Level, Proof, Subject, Verdict
 from watchkeeper.drills.page import page
-from watchkeeper.drills.rules import Choice, choose
+from watchkeeper.drills.points import candidates, nothing
+from watchkeeper.drills.rules import Choice, NoDrill, choose
 from watchkeeper.news.base import LINE, LINES
 from watchkeeper.news.drills import DrillsFailed, DrillsReported
 from watchkeeper.runs.record import Done, Report, Run, Step, Waiting
@@ -30,28 +33,50 @@ def ensure_chosen(run: Run, cloud: Drilling, now: datetime) -> Report:
     """Freeze what this round drills, and why."""
     facts = cloud.drills.decided(run.id)
     if facts is None:
-        subjects = cloud.subjects()
-        choice = choose(subjects, cloud.policy(), (), 0.0, now, cloud.stack, cloud.known(subjects))
-        names = {one.resource: (one.name, one.plan) for one in subjects}
-        cloud.drills.freeze(run.id, _planned(choice, names), _facts(choice))
+        subjects = {one.resource: one for one in cloud.subjects()}
+        if "resource" in run.facts:
+            choice = _by_hand(run, subjects)
+        else:
+            everyone = list(subjects.values())
+            known = cloud.known(everyone)
+            choice = choose(everyone, cloud.policy(), (), 0.0, now, cloud.stack, known)
+        cloud.drills.freeze(run.id, _planned(choice, subjects), _facts(choice))
         facts = cloud.drills.decided(run.id) or {}
     return Done(facts)
 
 
-def _planned(choice: Choice, names: dict[str, tuple[str, str]]) -> list[Planned]:
+def _by_hand(run: Run, subjects: Mapping[str, Subject]) -> Choice:
+    """The one drill that somebody asked for."""
+    resource, level, wanted = (run.facts.get(name, "") for name in ("resource", "level", "point"))
+    if (subject := subjects.get(resource)) is None:
+        why = "nothing protects it, and there is no recovery point of it"
+        return Choice(failed=(NoDrill(resource, "", Level(level), why),))
+    found = candidates(subject, Level(level))
+    chosen = next((one for one in found if wanted in ("", one.id)), None)
+    if chosen is None:
+        why = nothing(subject, Level(level))
+        if found:
+            why = f"it has no recovery point {wanted} that can be drilled at level {level}"
+        return Choice(failed=(NoDrill(resource, subject.name, Level(level), why),))
+    return Choice(drills=(Drill(chosen, Level(level), "asked for by hand"),))
+
+
+def _planned(choice: Choice, subjects: Mapping[str, Subject]) -> list[Planned]:
     drills = [
         Planned(
-            resource=one.point.resource, name=names[one.point.resource][0],
-            plan=names[one.point.resource][1], level=one.level, why=one.why, point=one.point.id,
-            others=bool(one.point.keeper), cost=str(Decimal(str(one.cost))),
+            resource=one.point.resource, name=subjects[one.point.resource].name,
+            plan=subjects[one.point.resource].plan, level=one.level, why=one.why,
+            point=one.point.id, others=bool(one.point.keeper), cost=str(Decimal(str(one.cost))),
+            protected=subjects[one.point.resource].is_protected,
         )
         for one in choice.drills
     ]  # fmt: skip
-    nothing = [
-        Planned(one.resource, one.name, names[one.resource][1], one.level, one.why)
-        for one in choice.failed
-    ]
-    return [*drills, *nothing]
+    return [*drills, *(_without_point(one, subjects) for one in choice.failed)]
+
+
+def _without_point(one: NoDrill, subjects: Mapping[str, Subject]) -> Planned:
+    plan = subjects[one.resource].plan if one.resource in subjects else ""
+    return Planned(one.resource, one.name, plan, one.level, one.why)
 
 
 def _facts(choice: Choice) -> dict[str, str]:
@@ -126,43 +151,38 @@ def ensure_reported(run: Run, cloud: Drilling, now: datetime) -> Report:
 
 def _drill(run: Run, planned: Planned, cloud: Drilling, now: datetime) -> Proof:
     """Look, write the evidence, and say what it proves."""
-    point = _point(planned, cloud)
+    known = cloud.others if planned.others else cloud.catalogue
+    history = known.of(planned.resource)
+    point = next((one for one in history if planned.point and one.id == planned.point), None)
+    checks, failure = _asked(planned, point, history, cloud, now)
     proven = controls.proven(now)
-    checks, failure = _asked(planned, point, cloud, now)
     if not failure and (refused := controls.unproven(checks, proven)):
         failure = f"{refused[0]!r} was not seen to fail where it must, and proves nothing"
     if not failure and (bad := next((one for one in checks if not one.passed), None)):
         failure = f"{bad.name}: expected {bad.expected}, found {bad.found}"
-    used = {check.name.split(" of ")[0] for check in checks}
-    evidence = _evidence(
-        run, planned, point, checks, failure,
-        tuple(one for name, one in proven.items() if name in used), now,
-    )  # fmt: skip
-    return _filed(run, planned, evidence, cloud, now)
-
-
-def _point(planned: Planned, cloud: Drilling) -> RecoveryPoint | None:
-    """As the catalogue has it now; None if there is nothing to drill, or it has gone since."""
-    if not planned.point:
-        return None
-    known: Iterable[RecoveryPoint] = (
-        cloud.others.listed() if planned.others else cloud.catalogue.of(planned.resource)
-    )
-    wanted = (planned.resource, planned.point)
-    return next((one for one in known if (one.resource, one.id) == wanted), None)
+    asked = {controls.question(check) for check in checks}
+    of_these = tuple(control for name, control in proven.items() if name in asked)
+    evidence = _evidence(run, planned, point, checks, failure, of_these, now)
+    return _filed(run, planned, evidence, cloud)
 
 
 def _asked(
-    planned: Planned, point: RecoveryPoint | None, cloud: Drilling, now: datetime
+    planned: Planned,
+    point: RecoveryPoint | None,
+    history: Sequence[RecoveryPoint],
+    cloud: Drilling,
+    now: datetime,
 ) -> tuple[list[Check], str]:
     """The checks, and what kept them from being asked."""
-    if point is None:
-        return [], planned.why if not planned.point else "it has gone since it was chosen"
-    history = cloud.catalogue.of(planned.resource) if not planned.others else [point]
+    if not planned.point:
+        return [], planned.why
+    if point is None or point.state not in COUNTS:
+        return [], "it has been removed since it was chosen"
     try:
-        return looked_at(point, history, planned.level, cloud, now), ""
-    except (NotThere, Refused) as error:
+        checks = looked_at(point, history, planned.level, cloud, now, protected=planned.protected)
+    except (NotThere, Refused, WrongChecksum) as error:
         return [], f"it could not be looked at: {error}"
+    return checks, ""
 
 
 def _evidence(
@@ -180,7 +200,7 @@ def _evidence(
         name=planned.name,
         plan=planned.plan,
         level=planned.level,
-        run=run.id,
+        run=naming.drill_id(run.id, planned.level.value),
         why=planned.why,
         began_at=run.entered_at,
         ended_at=now,
@@ -194,13 +214,15 @@ def _evidence(
     )
 
 
-def _filed(run: Run, planned: Planned, evidence: Evidence, cloud: Drilling, now: datetime) -> Proof:
+def _filed(run: Run, planned: Planned, evidence: Evidence, cloud: Drilling) -> Proof:
     """Append the evidence to its chain. What an earlier attempt has filed stands."""
 
     def document(sequence: int, previous: str) -> bytes:
         return replace(evidence, sequence=sequence, previous=previous).to_json()
 
-    sequence, stored = cloud.evidence.append(planned.resource, run.id, run.entered_at, document)
+    sequence, stored = cloud.evidence.append(
+        planned.resource, evidence.run, run.entered_at, document
+    )
     filed = Evidence.of(stored)
     cloud.evidence.write_page(planned.resource, sequence, page(filed, digest(stored)))
     return Proof(
@@ -209,8 +231,8 @@ def _filed(run: Run, planned: Planned, evidence: Evidence, cloud: Drilling, now:
         drilled_at=filed.ended_at,
         verdict=filed.verdict,
         point=planned.point,
-        point_created_at=filed.point.created_at if filed.point else now,
-        run=run.id,
+        point_created_at=filed.point.created_at if filed.point else filed.ended_at,
+        run=filed.run,
         why=filed.failure,
         sequence=sequence,
         digest=digest(stored),

@@ -1,0 +1,145 @@
+"""What DrillRestores does with a trigger: names the runs that it means, and advances them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from watchkeeper import naming, telemetry
+from watchkeeper.aws.catalogue import Catalogue, CoverageTable, PolicyTable, TargetTable
+from watchkeeper.aws.clock import Clock
+from watchkeeper.aws.drills import DrillTable
+from watchkeeper.aws.dynamodb_backups import TableBackup
+from watchkeeper.aws.ebs_blocks import SnapshotBlocks
+from watchkeeper.aws.ec2 import Snapshots
+from watchkeeper.aws.evidence import EvidenceStore
+from watchkeeper.aws.keys import Keys
+from watchkeeper.aws.objects import Manifests
+from watchkeeper.aws.other_points import OtherPoints
+from watchkeeper.aws.parameters import Parameters
+from watchkeeper.aws.proofs import ProofTable
+from watchkeeper.aws.rds import DatabaseSnapshots
+from watchkeeper.aws.runs import RunTable
+from watchkeeper.aws.topics import Topics
+from watchkeeper.backups import model as backups
+from watchkeeper.backups.model import Service
+from watchkeeper.drills import steps
+from watchkeeper.drills.drilling import Drilling
+from watchkeeper.drills.due import overdue
+from watchkeeper.drills.model import CAPABILITY
+from watchkeeper.policies import Policies
+from watchkeeper.runs.engine import Engine, advance_all
+from watchkeeper.runs.record import new_run
+from watchkeeper.schedules import occurrences
+from watchkeeper.settings import DrillRestoresSettings
+from watchkeeper.triggers import DrillNow, Tick, Wake
+
+# Reading a policy costs 20 ms of a cold start; it is imported by what reads one.
+if TYPE_CHECKING:
+    from watchkeeper.drills.policy import DrillsPolicy
+    from watchkeeper.policy import BackupsPolicy
+    from watchkeeper.policy_text import PolicyDecision
+
+LOOK_BACK = timedelta(days=1)
+"""A round that nobody started within a day of its time is left to the next one: what it would have
+drilled is due there, too. Records of runs live longer, so that none is started twice.
+"""
+SHOWN = 20
+"""Overdue drills named in a log line; their number is measured."""
+
+
+def _decide(text: str | None, last_good: str | None) -> "PolicyDecision[DrillsPolicy]":
+    from watchkeeper.drills.policy import decide_drills_policy  # noqa: PLC0415 (as above)
+
+    return decide_drills_policy(text, last_good)
+
+
+class DrillRestores:
+    """Proves what can be recovered, and says what is not proved."""
+
+    def __init__(self, settings: DrillRestoresSettings) -> None:
+        self.settings = settings
+        self.runs = RunTable(settings.table)
+        self.topics = Topics(settings.news_topic, settings.pages_topic)
+        self.policies = PolicyTable(settings.table)
+        self.policy = Policies(
+            CAPABILITY, "drill", _decide,
+            Parameters(settings.policy_prefix), self.policies, self.runs,
+        )  # fmt: skip
+
+    def handle(
+        self, trigger: Tick | Wake | DrillNow, clock: Clock, deadline: datetime
+    ) -> dict[str, str]:
+        """Where each run stands afterwards."""
+        engine = Engine(self.runs, steps.workflow, self.cloud, self.topics.publish, clock, deadline)
+        return advance_all(self._meant(trigger, clock()), engine)
+
+    def _meant(self, trigger: Tick | Wake | DrillNow, now: datetime) -> Iterable[str]:
+        match trigger:
+            case Tick():
+                policy, since, told = self.policy.read(now)
+                # Counted first: it must be told even if no round can be started.
+                self._measure_overdue(policy, now)
+                return [*([told] if told else []), *self._start_due(policy, since, now)]
+            case Wake():
+                return trigger.run_ids
+            case DrillNow():
+                return [self._start_by_hand(trigger, now)]
+
+    def _measure_overdue(self, policy: "DrillsPolicy", now: datetime) -> None:
+        subjects = self.cloud.subjects()
+        late = overdue(subjects, policy, now, self.cloud.known(subjects))
+        telemetry.count("DrillsOverdue", len(late))
+        if late:
+            shown = [f"{one.name or one.resource}: {one.why}" for one in late[:SHOWN]]
+            telemetry.logger.warning("drills overdue", extra={"drills": shown})
+
+    def _start_due(self, policy: "DrillsPolicy", since: datetime, now: datetime) -> list[str]:
+        """The round whose time has come; starting it again is refused."""
+        after = max(since, now - LOOK_BACK)
+        passed = occurrences(policy.when, after, now) if after < now else []
+        return [self._start(naming.round_id(at), now) for at in passed[-1:]]
+
+    def _start_by_hand(self, trigger: DrillNow, now: datetime) -> str:
+        facts = {"resource": trigger.resource, "level": trigger.level}
+        if trigger.point:
+            facts["point"] = trigger.point
+        return self._start(naming.by_hand_id("drill", trigger.request_id), now, **facts)
+
+    def _start(self, run_id: str, now: datetime, **facts: str) -> str:
+        self.runs.start(new_run(run_id, steps.ROUND, now, **facts))
+        return run_id
+
+    def _backups_policy(self) -> "BackupsPolicy | None":
+        """The last that TakeBackups accepted; None before it has read one."""
+        from watchkeeper.policy import decide_policy  # noqa: PLC0415 (as above)
+
+        good = self.policies.last_good(backups.CAPABILITY)
+        return decide_policy(good.get("text"), None).policy if good else None
+
+    @cached_property
+    def cloud(self) -> Drilling:
+        table, stack, bucket = (
+            self.settings.table, self.settings.stack, self.settings.evidence_bucket,
+        )  # fmt: skip
+        return Drilling(
+            stack=stack,
+            policy=self.policy.in_force,
+            since=self.policy.since,
+            backups=self._backups_policy,
+            shown={
+                Service.EC2: Snapshots(stack),
+                Service.RDS: DatabaseSnapshots(stack, self.settings.place),
+                Service.DYNAMODB: TableBackup(stack),
+            },
+            blocks=SnapshotBlocks(),
+            keys=Keys(),
+            manifests=Manifests(bucket),
+            evidence=EvidenceStore(bucket),
+            proofs=ProofTable(table, stack),
+            drills=DrillTable(table),
+            targets=TargetTable(table),
+            catalogue=Catalogue(table, stack),
+            others=OtherPoints(table, stack),
+            coverage=CoverageTable(table),
+        )
