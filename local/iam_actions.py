@@ -80,8 +80,8 @@ class Account:
     customer-managed KMS key. AWS-managed keys are not listed: their key policies let everybody in
     the account use them through the service."""
     key_of: Callable[[str], str | None] = cannot_tell
-    """The same for a database or a table that is not in `customer_keys`: empty if there is no such
-    key, None when the box cannot tell."""
+    """The same for a database, a table or a snapshot that is not in `customer_keys`: empty if there
+    is no such key, None when the box cannot tell."""
     has_object: Callable[[str], bool | None] = cannot_tell
     """Whether the ARN of an S3 object stands for one; None when the box cannot tell."""
 
@@ -606,6 +606,22 @@ PUT_OBJECT_EXTRAS = {
 }
 
 
+def _snapshot_blocks(operation: str, params: Params, account: Account) -> list[Request]:
+    """The snapshot; and its key where a block of it is read, by "Permissions to use KMS keys":
+    https://docs.aws.amazon.com/ebs/latest/userguide/ebsapi-permissions.html
+
+    Whether AWS then names a service in kms:ViaService, it does not document.
+    """
+    snapshot = account.ec2_arn("snapshot", params["SnapshotId"])
+    requests = [Request(f"ebs:{operation}", snapshot)]
+    if operation == "ListSnapshotBlocks":
+        return requests
+    if (key := account.key_of(snapshot)) is None:
+        raise CannotJudge(f"ebs {operation}: which key {snapshot} is under")
+    via = frozenset({VIA_SERVICE})
+    return [*requests, *([Request("kms:Decrypt", key, unknown=via)] if key else [])]
+
+
 def _bucket(params: Params) -> str:
     return f"arn:aws:s3:::{params['Bucket']}"
 
@@ -799,6 +815,8 @@ OPERATIONS: Mapping[tuple[str, str], Ask] = {
     ("ssm", "GetParametersByPath"): _parameters_by_path,
     ("ssm", "PutParameter"): _put_parameter,
     ("ssm", "SendCommand"): _send_command,
+    ("ebs", "GetSnapshotBlock"): _snapshot_blocks,
+    ("ebs", "ListSnapshotBlocks"): _snapshot_blocks,
     ("s3", "GetObject"): _read_object,
     ("s3", "HeadObject"): _read_object,
     ("s3", "PutObject"): _put_object,

@@ -55,11 +55,16 @@ class World:
         ]
 
     def key_of(self, arn: str) -> str | None:
-        """The customer-managed key of a database or table; empty if none, None if unknown."""
+        """The customer-managed key of a database, table or EBS snapshot; empty if none, None if
+        unknown.
+        """
         service, region, kind, name = self._parsed(arn)
         match service, kind:
             case "rds", _ if kind in RDS_COLLECTIONS:
                 key = getattr(self._in_rds(kind, name, region), "kms_key_id", None)
+            case "ec2", "snapshot":
+                found = ec2_backends[self.account][region].snapshots.get(name)
+                key = getattr(found, "kms_key_id", None)
             case "dynamodb", "table":
                 table = dynamodb_backends[self.account][region].tables.get(name)
                 key = (getattr(table, "sse_specification", None) or {}).get("KMSMasterKeyId")

@@ -220,7 +220,9 @@ class Ec2Restores:
         if life.deleted_at is None:
             life.deleted_at = self.ec2.now()
             at = life.deleted_at + self.deletion_takes
-            self.cloud.clock.at(at, lambda: self._forget(backend, volume_id), f"{volume_id} is gone")
+            self.cloud.clock.at(
+                at, lambda: self._forget(backend, volume_id), f"{volume_id} is gone"
+            )
         return EmptyResult()
 
     def _forget(self, backend: Any, volume_id: str) -> None:
@@ -238,7 +240,9 @@ class Ec2Restores:
         found = chosen_by(response, pages.remaining(response, found), STATUS_FILTERS, tags_of)
         stop_on_dry_run(response)
         page, token = pages.cut(found, size, lambda one: str(one.id))
-        return ActionResult({"VolumeStatuses": [self._shown(one) for one in page], "NextToken": token})
+        return ActionResult(
+            {"VolumeStatuses": [self._shown(one) for one in page], "NextToken": token}
+        )
 
     def _shown(self, volume: Any) -> dict[str, Any]:
         details = [{"Name": "io-enabled", "Status": "passed"}]
@@ -282,15 +286,14 @@ class Ec2Restores:
         def terminate_instances(response: Any) -> Any:
             asked = response._get_param("InstanceIds", [])
             before = {
-                one.id for one in response.ec2_backend.get_multi_instances_by_id(asked)
+                one.id
+                for one in response.ec2_backend.get_multi_instances_by_id(asked)
                 if one.state != "terminated"
             }
             answer = moto_does(response)
             for instance in response.ec2_backend.get_multi_instances_by_id(sorted(before)):
                 _put_into(instance, SHUTTING_DOWN)
-                self._later(
-                    instance, self.shutting_down_takes, SHUTTING_DOWN, ("terminated", 48)
-                )
+                self._later(instance, self.shutting_down_takes, SHUTTING_DOWN, ("terminated", 48))
             return answer
 
         return terminate_instances

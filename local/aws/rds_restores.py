@@ -200,7 +200,9 @@ class RdsRestores:
         """One table has as many rows as it should, and one of them is another."""
         self._change(
             snapshot,
-            lambda name, rows: replace(rows, digest=_digest(rows.digest)) if name == table else rows,
+            lambda name, rows: (
+                replace(rows, digest=_digest(rows.digest)) if name == table else rows
+            ),
         )
 
     def age(self, snapshot: str, by: timedelta) -> None:

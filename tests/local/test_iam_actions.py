@@ -45,6 +45,8 @@ KEYS = {
     f"{CLUSTER}:reports": "",
     RATES: KEY,
     TABLE: "",
+    SNAPSHOT: KEY,
+    "arn:aws:ec2:eu-west-1::snapshot/snap-plain": "",
 }
 OBJECTS_THERE = {
     "arn:aws:s3:::b/k": True,
@@ -761,6 +763,24 @@ OBJECTS = [
         "ListObjectsV2",
         {"Bucket": "b", "Prefix": "evidence/"},
         [("s3:ListBucket", "arn:aws:s3:::b", {"s3:prefix": ("evidence/",)})],
+    ),
+    Call(
+        "ebs",
+        "ListSnapshotBlocks",
+        {"SnapshotId": "snap-1"},
+        [("ebs:ListSnapshotBlocks", SNAPSHOT, {})],
+    ),
+    Call(
+        "ebs",
+        "GetSnapshotBlock",
+        {"SnapshotId": "snap-plain", "BlockIndex": 0, "BlockToken": "x"},
+        [("ebs:GetSnapshotBlock", "arn:aws:ec2:eu-west-1::snapshot/snap-plain", {})],
+    ),
+    Call(
+        "ebs",
+        "GetSnapshotBlock",
+        {"SnapshotId": "snap-1", "BlockIndex": 0, "BlockToken": "x"},
+        [("ebs:GetSnapshotBlock", SNAPSHOT, {}), ("kms:Decrypt", KEY, {})],
     ),
     Call(
         "s3",

@@ -12,7 +12,7 @@ from tests.template.stack import Data, Stack, allowed, as_list
 from watchkeeper import naming
 from watchkeeper.policy import DOCUMENT
 
-FUNCTIONS = ["TakeBackups", "ExpireBackups", "SweepRuns"]
+FUNCTIONS = ["TakeBackups", "ExpireBackups", "DrillRestores", "SweepRuns"]
 
 LISTS_ONLY = {
     "application-autoscaling:DescribeScalableTargets",
@@ -260,6 +260,23 @@ def test_the_operators_keys_are_looked_at_and_used_by_aws_alone(
         assert granted(stack, function, action) == topics
 
 
+def test_drills_decrypt_what_they_read_and_encrypt_nothing_of_the_operators(stack: Stack) -> None:
+    topics = stack.arn("TopicsKey")
+    assert granted(stack, "DrillRestores", "kms:DescribeKey") == {KEYS: None}
+    assert granted(stack, "DrillRestores", "kms:Decrypt") == {KEYS: None, topics: None}
+    assert granted(stack, "DrillRestores", "kms:GenerateDataKey") == {topics: None}
+    assert granted(stack, "DrillRestores", "kms:CreateGrant") == {}
+
+
+def test_only_drills_read_blocks_of_snapshots_and_of_nothing_else(stack: Stack) -> None:
+    for function in stack.functions:
+        drills = function == "DrillRestores"
+        for action in ("ebs:GetSnapshotBlock", "ebs:ListSnapshotBlocks"):
+            assert granted(stack, function, action) == ({EC2_SNAPSHOTS: None} if drills else {})
+        changes = {one for one in actions(stack, function) if re.match("ebs:(Put|Start|Comp)", one)}
+        assert not changes
+
+
 def test_no_other_right_to_any_key_is_granted(stack: Stack) -> None:
     for function in stack.functions:
         assert {action for action in actions(stack, function) if action.startswith("kms:")} <= {
@@ -273,18 +290,28 @@ def test_only_documents_of_the_operator_are_run_and_only_by_take_backups(stack: 
     assert granted(stack, "TakeBackups", "ssm:SendCommand") == {INSTANCES: None, theirs: None}
     assert DOCUMENT.fullmatch("watchkeeper-postgresql")
     assert not DOCUMENT.fullmatch("AWS-RunShellScript")
+    assert granted(stack, "DrillRestores", "ssm:SendCommand") == {}
     for function in ("ExpireBackups", "SweepRuns"):
         assert not {one for one in actions(stack, function) if one.startswith("ssm:")}
 
 
-def test_manifests_are_written_once_and_nothing_else_in_the_bucket_is_touched(stack: Stack) -> None:
+def test_what_is_in_the_bucket_is_written_once_and_by_who_must(stack: Stack) -> None:
     bucket = stack.arn("EvidenceBucket")
     manifests = f"{bucket}/{naming.manifest_key('*').removesuffix('.json')}"
+    hashes = f"{bucket}/{naming.manifest_key('*.blocks')}"
+    evidence = f"{bucket}/{naming.EVIDENCE}*"
     read = {("s3:GetObject", manifests), ("s3:ListBucket", bucket)}
+    proved = {
+        ("s3:GetObjectVersion", evidence),
+        ("s3:ListBucketVersions", bucket),
+        ("s3:PutObject", evidence),
+        ("s3:PutObject", hashes),
+    }
     written = {("s3:PutObject", manifests)}
     for function, expected in (
         ("TakeBackups", read | written),
         ("ExpireBackups", read),
+        ("DrillRestores", read | proved),
         ("SweepRuns", set()),
     ):
         assert expected == {
@@ -296,6 +323,7 @@ def test_manifests_are_written_once_and_nothing_else_in_the_bucket_is_touched(st
     # Without If-None-Match, S3 would put another version in front of the first.
     only_new = {"Null": {"s3:if-none-match": "false"}}
     assert granted(stack, "TakeBackups", "s3:PutObject") == {manifests: only_new}
+    assert granted(stack, "DrillRestores", "s3:PutObject") == {evidence: only_new, hashes: only_new}
 
 
 # ── Tables of others ─────────────────────────────────────────────────────────────────────────────
@@ -368,7 +396,12 @@ def test_every_right_to_the_table_is_limited_to_keys(stack: Stack) -> None:
 def test_nobody_may_scan_or_delete_items(stack: Stack) -> None:
     backups = {"dynamodb:ListBackups", "dynamodb:DescribeBackup", "dynamodb:DeleteBackup"}
     of_tables = LOOKS_AT_TABLES | CHANGES_TABLES | {"dynamodb:ListTables", "dynamodb:ListBackups"}
-    beside = {"TakeBackups": of_tables, "ExpireBackups": backups, "SweepRuns": set[str]()}
+    beside = {
+        "TakeBackups": of_tables,
+        "ExpireBackups": backups,
+        "DrillRestores": {"dynamodb:DescribeBackup"},
+        "SweepRuns": set[str](),
+    }
     for function in stack.functions:
         assert {each for each in actions(stack, function) if each.startswith("dynamodb:")} <= (
             WRITES_ITEMS | READS_ITEMS | beside[function]
@@ -382,7 +415,10 @@ REBUILD = naming.run_key(naming.rebuild_id("try-1"))["pk"]
 POINT = naming.point_pk("arn:aws:ec2:eu-central-1:123456789012:volume/vol-0abc")
 OTHERS = naming.others_pk("arn:aws:rds:eu-central-1:123456789012:db:orders")
 KEYS_CHECK = naming.run_key(naming.keys_id(datetime(2026, 11, 23, 2, tzinfo=UTC)))["pk"]
+ROUND = naming.run_key(naming.round_id(datetime(2026, 11, 23, 9, tzinfo=UTC)))["pk"]
+PROOF = naming.proof_pk("arn:aws:rds:eu-central-1:123456789012:db:orders")
 POLICY = naming.policy_key("backups")["pk"]
+POLICY_OF_DRILLS = naming.policy_key("drills")["pk"]
 COVERAGE = naming.coverage_pk("backups")
 STOP = naming.STOP_KEY["pk"]
 RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
@@ -391,18 +427,24 @@ RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
 @pytest.mark.parametrize(
     ("key", "writers", "readers"),
     [
-        (NIGHT, {"TakeBackups"}, {"TakeBackups"}),
-        (BY_HAND, {"TakeBackups"}, {"TakeBackups"}),
-        (REBUILD, {"TakeBackups"}, {"TakeBackups"}),
-        (KEYS_CHECK, {"TakeBackups"}, {"TakeBackups"}),
+        (NIGHT, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (BY_HAND, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (REBUILD, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (KEYS_CHECK, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (ROUND, {"DrillRestores"}, {"DrillRestores"}),
+        (PROOF, {"DrillRestores"}, {"DrillRestores"}),
+        (POLICY_OF_DRILLS, {"DrillRestores"}, {"DrillRestores"}),
         (EXPIRY, {"ExpireBackups"}, {"ExpireBackups"}),
-        (POINT, {"TakeBackups", "ExpireBackups"}, {"TakeBackups", "ExpireBackups"}),
-        (OTHERS, {"TakeBackups"}, {"TakeBackups"}),
-        (POLICY, {"TakeBackups"}, {"TakeBackups", "ExpireBackups", "SweepRuns"}),
-        (COVERAGE, {"TakeBackups"}, {"TakeBackups", "SweepRuns"}),
-        (STOP, set(), {"TakeBackups", "ExpireBackups"}),
+        (
+            POINT,
+            {"TakeBackups", "ExpireBackups"},
+            {"TakeBackups", "ExpireBackups", "DrillRestores"},
+        ),
+        (OTHERS, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (POLICY, {"TakeBackups"}, {"TakeBackups", "ExpireBackups", "DrillRestores", "SweepRuns"}),
+        (COVERAGE, {"TakeBackups"}, {"TakeBackups", "DrillRestores", "SweepRuns"}),
+        (STOP, set(), {"TakeBackups", "ExpireBackups", "DrillRestores"}),
         (RECEIPT, set(), set()),
-        ("PROOF#anything", set(), set()),
     ],
 )
 def test_who_may_write_and_read_which_items(
@@ -418,8 +460,13 @@ def test_who_may_write_and_read_which_items(
         ("due", naming.due_key("backup"), {"SweepRuns"}),
         ("due", naming.due_key("expire"), {"SweepRuns"}),
         ("due", naming.due_key("anything"), {"SweepRuns"}),
-        ("listing", naming.listing_key("stack"), {"TakeBackups", "ExpireBackups"}),
-        ("listing", naming.others_listing_key("stack"), {"TakeBackups"}),
+        (
+            "listing",
+            naming.listing_key("stack"),
+            {"TakeBackups", "ExpireBackups", "DrillRestores"},
+        ),
+        ("listing", naming.others_listing_key("stack"), {"TakeBackups", "DrillRestores"}),
+        ("listing", naming.proofs_listing_key("stack"), {"DrillRestores"}),
     ],
 )
 def test_who_may_query_which_index(stack: Stack, index: str, key: str, readers: set[str]) -> None:
@@ -445,15 +492,14 @@ def resources_of(stack: Stack, function: str, wanted: str) -> list[str]:
     ]
 
 
-def test_only_take_backups_reads_the_operators_policy_and_only_where_it_is(
+def test_a_policy_is_read_by_who_follows_it_and_only_where_it_is(
     usual: Stack, different: Stack
 ) -> None:
     parameter = "arn:aws:ssm:us-east-1:123456789012:parameter"
-    for stack, path in (
-        (usual, "/watchkeeper/policy/backups"),
-        (different, "/operations/night-watch/backups"),
-    ):
-        assert resources_of(stack, "TakeBackups", "ssm:GetParameter") == [f"{parameter}{path}"]
+    for stack, path in ((usual, "/watchkeeper/policy"), (different, "/operations/night-watch")):
+        for function, policy in (("TakeBackups", "backups"), ("DrillRestores", "drills")):
+            read = resources_of(stack, function, "ssm:GetParameter")
+            assert read == [f"{parameter}{path}/{policy}"]
         for function in ("ExpireBackups", "SweepRuns"):
             assert not resources_of(stack, function, "ssm:GetParameter")
 
@@ -463,6 +509,7 @@ def test_only_take_backups_reads_the_operators_policy_and_only_where_it_is(
     [
         ("TakeBackups", ["NewsTopic", "PagesTopic"]),
         ("ExpireBackups", ["NewsTopic", "PagesTopic"]),
+        ("DrillRestores", ["NewsTopic", "PagesTopic"]),
         ("SweepRuns", ["NewsTopic"]),
     ],
 )

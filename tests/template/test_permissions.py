@@ -18,8 +18,14 @@ from watchkeeper import naming
 from watchkeeper.aws.iam import needed_by
 from watchkeeper.backups.expire import ExpireBackups
 from watchkeeper.backups.take import TakeBackups
+from watchkeeper.drills.drill import DrillRestores
 from watchkeeper.runs.service import SweepRuns
-from watchkeeper.settings import ExpireBackupsSettings, SweepRunsSettings, TakeBackupsSettings
+from watchkeeper.settings import (
+    DrillRestoresSettings,
+    ExpireBackupsSettings,
+    SweepRunsSettings,
+    TakeBackupsSettings,
+)
 
 ENVIRONMENT = {
     "STACK_NAME": "watchkeeper",
@@ -32,6 +38,7 @@ ENVIRONMENT = {
 SERVICES: dict[str, Callable[[], Any]] = {
     "TakeBackups": lambda: TakeBackups(TakeBackupsSettings.read(ENVIRONMENT)),
     "ExpireBackups": lambda: ExpireBackups(ExpireBackupsSettings.read(ENVIRONMENT)),
+    "DrillRestores": lambda: DrillRestores(DrillRestoresSettings.read(ENVIRONMENT)),
     "SweepRuns": lambda: SweepRuns(SweepRunsSettings.read(ENVIRONMENT)),
 }
 FUNCTIONS = list(SERVICES)
@@ -52,6 +59,7 @@ BY_LAMBDA = {
 NOT_CALLED: dict[str, dict[str, str]] = {
     "TakeBackups": {},
     "ExpireBackups": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
+    "DrillRestores": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
     "SweepRuns": {
         "dynamodb:PutItem": "PolicyTable.accept: only TakeBackups accepts a policy",
         "dynamodb:UpdateItem": "CoverageTable: only TakeBackups starts nights and reports them",
@@ -143,6 +151,8 @@ def prepare(cloud: Cloud) -> None:
     """What the seeded account lacks of what there is to look at and to do."""
     ssm = cloud.client("ssm")
     ssm.put_parameter(Name="/watchkeeper/policy/backups", Value=json.dumps(SHORT), Type="String")
+    hourly = {"schedule": "20 * * * *"}
+    ssm.put_parameter(Name="/watchkeeper/policy/drills", Value=json.dumps(hourly), Type="String")
     ssm.create_document(Name=DOCUMENT, Content=json.dumps(TAKES_THE_WORDS), DocumentType="Command")
     installed_in(cloud).fail_snapshot_of(account.volume_id(cloud, "harbour-invoices"))
     cloud.client("dynamodb").create_table(

@@ -10,6 +10,7 @@ RETAINED = {
     "EvidenceBucketPolicy",
     "TakeBackupsLog",
     "ExpireBackupsLog",
+    "DrillRestoresLog",
     "SweepRunsLog",
 }
 

@@ -37,6 +37,7 @@ def test_schedules_are_such_as_aws_accepts(stack: Stack) -> None:
     [
         ("TakeBackupsTick", timedelta(minutes=15)),
         ("ExpireBackupsTick", timedelta(hours=1)),
+        ("DrillRestoresTick", timedelta(hours=1)),
         ("SweepRunsTick", timedelta(minutes=1)),
     ],
 )
@@ -100,6 +101,7 @@ def subscriptions(stack: Stack) -> dict[str, Data]:
     [
         ("TakeBackupsWake", "TakeBackups", "backup"),
         ("ExpireBackupsWake", "ExpireBackups", "expire"),
+        ("DrillRestoresWake", "DrillRestores", "drill"),
     ],
 )
 def test_a_function_hears_only_that_a_run_of_its_own_is_due(
