@@ -246,7 +246,7 @@ class DynamodbRestores:
     def _state(self, name: str) -> str | None:
         """None of a table that was not restored."""
         life = self.lives.get(name)
-        return life and life.state(self.cloud.clock.now())
+        return life.state(self.cloud.clock.now()) if life else None
 
 
 def _refused(code: str, message: str) -> JsonRESTError:

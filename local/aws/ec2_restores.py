@@ -28,7 +28,7 @@ from moto.kms.models import kms_backends
 
 from local.aws import ec2
 from local.aws.ebs import Box, stamp
-from local.aws.ec2_requests import PageLimits, chosen_by, refused, stop_on_dry_run, tags_of
+from local.aws.ec2_requests import PageLimits, Reader, chosen_by, refused, stop_on_dry_run, tags_of
 from local.replacing import replace
 
 PENDING, RUNNING, SHUTTING_DOWN = ("pending", 0), ("running", 16), ("shutting-down", 32)
@@ -309,7 +309,7 @@ class Ec2Restores:
         self.cloud.clock.at(at, become, f"{instance.id} is {state[0]}")
 
 
-STATUS_FILTERS: dict[str, ec2.Reader] = {
+STATUS_FILTERS: dict[str, Reader] = {
     "availability-zone": lambda one: [one.availability_zone],
 }
 

@@ -144,7 +144,18 @@ def cloud() -> Iterator[Cloud]:
         cloud.clock.run_for(timedelta(minutes=15))
         forget_points(cloud, f"arn:aws:rds:{here}:db:harbour-guests")
         cloud.clock.run_for(timedelta(hours=1, minutes=45))
+        drill(cloud, f"arn:aws:ec2:{here}:volume/{volume}", "blocks")
+        drill(cloud, f"arn:aws:ec2:{here}:volume/{volume}", "metadata")
+        drill(cloud, f"arn:aws:rds:{here}:cluster:harbour-ledger", "metadata")
+        drill(cloud, f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}", "metadata")
         yield cloud
+
+
+def drill(cloud: Cloud, resource: str, level: str) -> None:
+    event = {"trigger": "by-hand", "request_id": level, "resource": resource, "level": level}
+    event["request_id"] = f"{resource.replace('/', ':').rsplit(':', 1)[-1]}-{level}"
+    cloud.invoke("DrillRestores", event, asynchronous=True)
+    cloud.clock.run_for(timedelta(minutes=1))
 
 
 def prepare(cloud: Cloud) -> None:

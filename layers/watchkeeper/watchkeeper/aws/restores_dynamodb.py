@@ -118,7 +118,7 @@ class RestoredTables(_DynamoDb):
         return found
 
     def _names(self) -> Iterator[str]:
-        """Names are listed in order, and begin behind any that is given, whether or not it is one."""
+        """Listed in order, from behind the given one on, whether or not that is a table."""
         pages = self.client.get_paginator("list_tables").paginate(ExclusiveStartTableName=DRILL)
         with translated("dynamodb:ListTables"):
             for page in pages:

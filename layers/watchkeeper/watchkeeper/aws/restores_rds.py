@@ -7,6 +7,7 @@ deleted here; rights in template.yaml say the same of `wk-drill-*`.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -140,7 +141,7 @@ class DatabaseRestorer(_Rds):
         the first would keep it from being available. Raises NotThere without the snapshot, or
         without a group that the settings name.
         """
-        with _made_once(), translated("rds:RestoreDBInstanceFromDBSnapshot"):
+        with suppress(AlreadyThere), translated("rds:RestoreDBInstanceFromDBSnapshot"):
             self.client.restore_db_instance_from_db_snapshot(
                 DBInstanceIdentifier=name,
                 DBSnapshotIdentifier=snapshot,
@@ -165,7 +166,7 @@ class DatabaseRestorer(_Rds):
             [found] = self.client.describe_db_cluster_snapshots(
                 DBClusterSnapshotIdentifier=snapshot
             )["DBClusterSnapshots"]
-        with _made_once(), translated("rds:RestoreDBClusterFromSnapshot"):
+        with suppress(AlreadyThere), translated("rds:RestoreDBClusterFromSnapshot"):
             self.client.restore_db_cluster_from_snapshot(
                 DBClusterIdentifier=name,
                 SnapshotIdentifier=snapshot,
@@ -184,7 +185,7 @@ class DatabaseRestorer(_Rds):
         in the manifest.
         """
         check_is_drill("rds:CreateDBInstance", cluster.name)
-        with _made_once(), translated("rds:CreateDBInstance"):
+        with suppress(AlreadyThere), translated("rds:CreateDBInstance"):
             self.client.create_db_instance(
                 DBInstanceIdentifier=f"{cluster.name}-1",
                 DBClusterIdentifier=cluster.name,
@@ -220,7 +221,7 @@ class RestoredDatabases(_Rds):
 
     @needs("rds:DescribeDBInstances", "rds:DescribeDBClusters")
     def all(self) -> list[RestoredDatabase]:
-        """Everything in this Region that has a drill's name, whichever stack made it; the members of
+        """Everything in this Region that has a drill's name, whichever stack made it; members of
         clusters before the clusters, which is the order of taking them down.
         """
         instances = map(_instance, self._pages("describe_db_instances", "DBInstances"))
@@ -354,15 +355,6 @@ def _cluster(found: Described) -> RestoredDatabase:
         tags=_tags(found),
         settings=found,
     )
-
-
-class _made_once:  # noqa: N801, it reads as the statement that it is
-    """What is there already was made by an earlier attempt: nobody else gives our names."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        return kind is AlreadyThere
 
 
 def _tags(described: Described) -> dict[str, str]:
