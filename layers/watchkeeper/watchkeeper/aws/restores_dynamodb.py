@@ -13,11 +13,12 @@ from typing import Any
 from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import AlreadyThere, NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
-from watchkeeper.aws.restores_rds import DRILL, check_is_drill, is_drill
+from watchkeeper.aws.restores_rds import check_is_drill, is_drill
 
+PAGE = 100
+"""The most that ListTables gives a page."""
 ON_DEMAND = "PAY_PER_REQUEST"
 """A drill reads a table once: the capacity that its original has provisioned is not paid twice."""
-ACTIVE = "ACTIVE"
 DELETING = "DELETING"
 
 Tags = Mapping[str, str]
@@ -118,15 +119,13 @@ class RestoredTables(_DynamoDb):
         return found
 
     def _names(self) -> Iterator[str]:
-        """Listed in order, from behind the given one on, whether or not that is a table."""
-        pages = self.client.get_paginator("list_tables").paginate(ExclusiveStartTableName=DRILL)
+        """From the list of all tables: DynamoDB promises no order in it."""
+        pages = self.client.get_paginator("list_tables").paginate(
+            PaginationConfig={"PageSize": PAGE}
+        )
         with translated("dynamodb:ListTables"):
             for page in pages:
-                for name in page["TableNames"]:
-                    if not name.startswith(DRILL):
-                        return
-                    if is_drill(name):
-                        yield name
+                yield from filter(is_drill, page["TableNames"])
 
     @needs("dynamodb:ListTagsOfResource")
     def tags(self, restored: RestoredTable) -> dict[str, str]:

@@ -7,7 +7,7 @@ which drill it is of. Only what has that tag is ever changed or deleted here; ri
 template.yaml say the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -21,8 +21,7 @@ from watchkeeper.aws.restores_rds import TAG_DRILL, check_is_drill, is_drill
 
 PAGE = 200
 """Well below the most that EC2 gives a page, 500: answers of all volumes at once take seconds."""
-TERMINATED = "terminated"
-GONE = frozenset({"shutting-down", TERMINATED})
+GONE = frozenset({"shutting-down", "terminated"})
 """States of an instance that is going, or gone; EC2 shows it for an hour longer."""
 DELETING = "deleting"
 LATER = frozenset({"IncorrectState", "VolumeInUse"})
@@ -186,7 +185,7 @@ class RestoredVolumes(_Ec2):
         progress = self._progress([one["VolumeId"] for one in found if one.get("SnapshotId")])
         return [_volume(one, progress.get(one["VolumeId"])) for one in found]
 
-    def _progress(self, ids: list[str]) -> dict[str, int]:
+    def _progress(self, ids: Sequence[str]) -> dict[str, int]:
         """Percent initialised, of those that EC2 says it of: up to five minutes late."""
         if not ids:
             return {}

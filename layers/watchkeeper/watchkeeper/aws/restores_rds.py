@@ -22,7 +22,6 @@ from watchkeeper.quoting import quoted
 
 PAGE = 100
 """The most that the Describe calls of RDS give a page."""
-AVAILABLE = "available"
 DELETING = "deleting"
 LATER = frozenset({"InvalidDBInstanceState", "InvalidDBClusterStateFault"})
 """Refusals that pass by themselves: it is still being made, or its members are still there."""
