@@ -49,10 +49,10 @@ LOST: Mapping[str, object] = {
     "enable_iam_database_authentication": False,
     "manage_master_user_password": False,
     "monitoring_interval": 0,
-    "multi_az": False,
     "publicly_accessible": False,
     "tags": [],
 }
+LOST_OF_INSTANCES: Mapping[str, object] = {**LOST, "multi_az": False}
 KEPT_UNLESS_TOLD = ("backup_retention_period", "preferred_backup_window")
 
 
@@ -260,7 +260,7 @@ class RdsRestores:
         database = self.rds._database(identifier)
         until, old = self._old_passwords.get(database.arn, (None, ""))
         is_old = until is not None and self.rds.now() < until
-        return password == (old if is_old else database.master_user_password)
+        return password == (old if is_old else _password(database))
 
     def _snapshot(self, name: str) -> Any:
         backend = self.rds.backend
@@ -305,7 +305,8 @@ class RdsRestores:
 
     def _settle(self, made: Any, told: Mapping[str, Any], losing: set[str]) -> None:
         """Moto copies every setting of the source."""
-        for name, default in LOST.items():
+        lost = LOST if isinstance(made, DBCluster) else LOST_OF_INSTANCES
+        for name, default in lost.items():
             if hasattr(made, name):
                 setattr(made, name, default if name in losing else told.get(name, default))
         for name in KEPT_UNLESS_TOLD:
@@ -316,7 +317,7 @@ class RdsRestores:
         """A restored cluster has no members; each that it gets takes as long again."""
 
         def create(backend: Any, db_kwargs: dict[str, Any]) -> Any:
-            cluster = backend.clusters.get(db_kwargs.get("db_cluster_identifier"))
+            cluster = backend.clusters.get(db_kwargs.get("db_cluster_identifier") or "")
             if cluster is not None and cluster.status == "deleting":
                 raise RDSClientError("InvalidDBClusterStateFault", "The cluster is being deleted.")
             made = moto_does(backend, db_kwargs)
@@ -356,7 +357,7 @@ class RdsRestores:
             if name in known and known[name].status not in ("available", "backing-up"):
                 code = "InvalidDBClusterStateFault" if is_of_cluster else "InvalidDBInstanceState"
                 raise RDSClientError(code, f"{name} is {known[name].status}.")
-            before = known[name].master_user_password if name in known else ""
+            before = _password(known[name]) if name in known else ""
             made = moto_does(backend, *given, **named)
             if told.get("master_user_password"):
                 until = self.rds.now() + self.password_takes
@@ -408,6 +409,10 @@ class RdsRestores:
 
         def forget() -> None:
             backend.clusters.pop(name, None)
+            kept = backend.cluster_snapshots
+            for key, one in list(kept.items()):
+                if one.snapshot_type == "automated" and one.cluster.arn == cluster.arn:
+                    del kept[key]
             self._forget(cluster)
 
         at = self.rds.now() + self.deletion_takes
@@ -446,6 +451,12 @@ def _check_deletable(database: Any, code: str) -> None:
     # AWS documents that a deletion can be refused for the state, not for which: the stricter guess.
     if database.status in ("creating", "deleting"):
         raise RDSClientError(code, f"{database.resource_id} is {database.status} already.")
+
+
+def _password(database: Any) -> str:
+    """Moto's own property refuses to tell."""
+    password: str = vars(database)["_master_user_password"]
+    return password
 
 
 def _source(snapshot: Any) -> Any:

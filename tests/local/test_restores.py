@@ -85,7 +85,9 @@ class Box(ServiceBox):
         )
         for number in range(items):
             self.put(number)
-        return str(aws.create_backup(TableName="carts", BackupName="b")["BackupDetails"]["BackupArn"])
+        return str(
+            aws.create_backup(TableName="carts", BackupName="nightly")["BackupDetails"]["BackupArn"]
+        )
 
     def put(self, number: int) -> None:
         item = {"id": {"S": f"cart {number}"}, "at": {"N": str(number)}}
@@ -180,9 +182,12 @@ def test_a_database_is_deleted_only_when_told_what_to_leave(box: Box) -> None:
     box.wait(5)
     assert refusal(lambda: box.shown("orders")) == "DBInstanceNotFound"
     box.restore(snapshot="last")
-    assert refusal(
-        lambda: aws.delete_db_instance(DBInstanceIdentifier="drill", SkipFinalSnapshot=True)
-    ) == "InvalidDBInstanceState"  # it is still being made
+    assert (
+        refusal(
+            lambda: aws.delete_db_instance(DBInstanceIdentifier="drill", SkipFinalSnapshot=True)
+        )
+        == "InvalidDBInstanceState"
+    )  # it is still being made
 
 
 def test_a_restored_cluster_has_no_members_and_goes_after_those_it_got(box: Box) -> None:
@@ -387,7 +392,7 @@ def test_bad_backups(
 ) -> None:
     backup = box.table()
     box.put(99)
-    other = box.client("dynamodb").create_backup(TableName="carts", BackupName="c")
+    other = box.client("dynamodb").create_backup(TableName="carts", BackupName="later")
     spoil(box.tables, backup, other["BackupDetails"]["BackupArn"])
     box.restore_table(backup)
     box.wait(10)
@@ -400,7 +405,7 @@ def test_one_flipped_byte_changes_one_item(box: Box) -> None:
     box.table()
     item = {"id": {"S": "cart 0"}, "at": {"N": "0"}, "note": {"S": "as is"}}
     aws.put_item(TableName="carts", Item=item)
-    backup = aws.create_backup(TableName="carts", BackupName="c")["BackupDetails"]["BackupArn"]
+    backup = aws.create_backup(TableName="carts", BackupName="later")["BackupDetails"]["BackupArn"]
     box.tables.flip_byte(backup, "note")
     box.restore_table(backup)
     box.wait(10)
