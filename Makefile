@@ -84,6 +84,9 @@ fix: $(READY)  ## Format, and mend what ruff can mend
 bench: $(READY)  ## Measure import time, AWS calls per recovery point, memory and retention
 	@for each in bench/[a-z]*.py; do $(RUN) -m bench.$$(basename $$each .py); done
 
+year: $(READY)  ## Live a year of nights in which much goes wrong, and check it; ARGS=<seed>
+	@$(RUN) -m tests.simulation.year $(ARGS)
+
 lock: $(READY)  ## Lock the dependencies after a change of pyproject.toml; ARGS=--upgrade for newer ones
 	@$(UV) lock $(ARGS)
 	@$(EXPORT_LAYER) > layers/dependencies/requirements.txt
@@ -122,4 +125,4 @@ $(SAM_READY) $(CHECKOV_READY) $(MINISTACK_READY): .tools/%/.ready: uv.lock $(REA
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
 	@touch $@
 
-.PHONY: help demo cloud deploy-local invoke test check check-code check-template check-locks fix bench lock build clean
+.PHONY: help demo cloud deploy-local invoke test check check-code check-template check-locks fix bench year lock build clean

@@ -31,6 +31,7 @@ from moto.moto_api._internal import mock_random
 from local import cloudformation, template
 from local.alarms import Alarms
 from local.aws import (
+    cheaper,
     cloudwatch,
     dynamodb,
     dynamodb_queries,
@@ -233,8 +234,8 @@ class Cloud:
 
     def _install_extensions(self) -> None:
         for extension in (
-            *(serializing, dynamodb, dynamodb_queries, sns, events, scheduler, cloudwatch),
-            lambda_,
+            *(serializing, cheaper, dynamodb, dynamodb_queries),
+            *(sns, events, scheduler, cloudwatch, lambda_),
         ):
             extension.install(self)
         for name in OPTIONAL_EXTENSIONS:

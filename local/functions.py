@@ -177,7 +177,7 @@ class Functions:
         self.waiting = 0
         """Asynchronous invocations that are queued or wait for their retry."""
         self.writes = 0
-        """How often functions have written to the table or published, ever."""
+        """How often functions have written to the table or published, or `stir` was called."""
 
     @property
     def running(self) -> Invocation | None:
@@ -257,6 +257,7 @@ class Functions:
         if invocation.died_of is not None:
             error = Killed(invocation.died_of)
             function.module = None
+            self.stir()  # what it has not measured or done is not quiet
         if error is not None:
             self._fail(invocation, error)
         self._observe(invocation)
@@ -334,6 +335,11 @@ class Functions:
         for metric in invocation.metrics:
             self._cloud.metrics.record(metric)
 
+    def stir(self) -> None:
+        """Something happened that the next tick of every schedule may find: none is quiet."""
+        self.writes += 1
+        self._cloud.schedules.stir()
+
     # Seeing what they do
 
     def trust(self, client: Any) -> Any:
@@ -400,8 +406,7 @@ class Functions:
                 raise_failure(failure, client.meta.endpoint_url, call.operation)
             answer = original(client, call.operation, call.params)
             if (call.service, call.operation) in WRITES:
-                self.writes += 1
-                self._cloud.schedules.stir()
+                self.stir()
             if failure is not None:
                 raise_failure(failure, client.meta.endpoint_url, call.operation)
         except ClientError as error:

@@ -70,7 +70,7 @@ class TestTwoDays:
             "The operator tags",
             "silver: 3 instances, 1 volume, 1 database, 1 table",
             "harbour-bookings-production: its backup window 02:00-02:30 UTC is open: postponed",
-            "harbour-carts: no point-in-time recovery",
+            "harbour-carts (dynamodb-table): no point-in-time recovery",
             "nothing else restores the RDS instance harbour-contracts",
         ):
             assert told in timeline

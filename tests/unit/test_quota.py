@@ -123,7 +123,12 @@ def test_the_long_run_is_what_nights_and_retention_come_to(plan: Plan) -> None:
 @given(plan=small_plans(), age=st.integers(3, 60))
 @settings(max_examples=15, deadline=None)
 def test_what_is_foreseen_is_what_happens(plan: Plan, age: int) -> None:
-    """To within two of each database: its growth is looked at every few days only."""
+    """To within two of each database: its growth is looked at every few days only. And to within
+    a day's worth more where a rule counts by months, which are not all as long.
+    """
+    spans = (plan.keep.within, plan.keep.within_hourly, plan.keep.within_daily)
+    is_by_months = any(span and span.months for span in (*spans, plan.keep.within_weekly))
+    slack = 2 + (len(occurrences(plan.when, NOW, NOW + DAY)) if is_by_months else 0)
     start, ahead = NOW - age * DAY, 60
     removals = occurrences(EVERY_MORNING, start, NOW + ahead * DAY)
     counts = list(night_by_night(plan, start, removals))
@@ -132,9 +137,9 @@ def test_what_is_foreseen_is_what_happens(plan: Plan, age: int) -> None:
     peaks = [before for before, _ in counts[age:]]
 
     for days, peak in enumerate(peaks, start=1):
-        assert course.after(days) >= 10 * (peak - 2)
-    assert course.in_the_long_run >= 10 * (peaks[-1] - 2)
-    assert course.after(14) <= 10 * (max(peaks[:30]) + course.waiting + 2)
+        assert course.after(days) >= 10 * (peak - slack)
+    assert course.in_the_long_run >= 10 * (peaks[-1] - slack)
+    assert course.after(14) <= 10 * (max(peaks[:30]) + course.waiting + slack)
 
 
 def test_a_plan_that_keeps_more_than_any_limit_is_not_counted_to_the_end() -> None:

@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from watchkeeper import naming
 from watchkeeper.backups.model import Blockers, Kind, Part, Place, RecoveryPoint, Snapshot, State
-from watchkeeper.backups.removal import RemovalPlan, is_last_good, plan_removal, reconcile
+from watchkeeper.backups.removal import RemovalPlan, is_last_good, plan_removal, reconcile, stood
 from watchkeeper.backups.rules import found_by_source
 from watchkeeper.policy import default_backups_policy
 
@@ -221,3 +222,20 @@ def test_a_record_whose_snapshot_somebody_removed_is_lost_and_does_not_count() -
 
 def test_one_too_young_to_be_shown_for_certain_is_not_given_up() -> None:
     assert reconciled([point(0.01)], []).lost == []
+
+
+@pytest.mark.parametrize("was", [State.COMPLETED, State.FAILED, State.DOUBLE])
+def test_what_cannot_go_becomes_what_it_was(was: State) -> None:
+    """RDS and DynamoDB show no time at which a snapshot was done, so that tells nothing."""
+    database = replace(NIGHTS[0], kind=Kind.DATABASE, state=was, completed_at=None)
+
+    assert stood(replace(database, state=State.REMOVING, was=was)) is was
+
+
+def test_what_an_older_version_began_to_remove_is_told_by_its_times() -> None:
+    night = NIGHTS[0]
+    begun = replace(night, id=naming.point_id(night.run, night.resource), state=State.REMOVING)
+
+    assert stood(replace(begun, completed_at=night.created_at)) is State.COMPLETED
+    assert stood(replace(begun, completed_at=None)) is State.FAILED
+    assert stood(replace(begun, id="of a second one")) is State.DOUBLE

@@ -234,7 +234,7 @@ class PolicyTable(Table):
 _KNOWN = {
     "pk", "sk", "listed_in", "resource", "id", "kind", "created_at", "run", "plan", "place",
     "state", "parts", "completed_at", "tags", "holds", "why", "removed_at", "keys", "manifest",
-    "consistency", "keeper", "until", "schema",
+    "consistency", "keeper", "until", "was", "schema",
 }  # fmt: skip
 SCHEMA = 1
 
@@ -263,6 +263,7 @@ def to_item(point: RecoveryPoint) -> Item:
         "consistency": point.consistency or None,
         "keeper": point.keeper or None,
         "until": naming.instant(point.until) if point.until else None,
+        "was": point.was.value if point.was else None,
         "schema": SCHEMA,
     }
 
@@ -291,6 +292,7 @@ def from_item(item: Mapping[str, Any]) -> RecoveryPoint:
         consistency=item.get("consistency", ""),
         keeper=item.get("keeper", ""),
         until=at("until"),
+        was=State(item["was"]) if item.get("was") else None,
         unknown={name: value for name, value in item.items() if name not in _KNOWN},
     )
 

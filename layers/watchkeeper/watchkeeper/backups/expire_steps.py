@@ -143,7 +143,7 @@ def _remove(removal: Removal, cloud: Expiring) -> str:
     point = next((one for one in history if removal.is_of(one)), None)
     if point is None or point.state is State.REMOVED:
         return ""
-    as_it_stood = replace(point, state=removal.was)
+    as_it_stood = replace(point, state=removal.was, was=None)
     others = newest_completed(one for one in history if one is not point).values()
     # The world may have changed since the plan, so what forbids a removal is asked again.
     seen = cloud.keeper_of(point).parts(_part_ids([point, *others]))
@@ -151,7 +151,7 @@ def _remove(removal: Removal, cloud: Expiring) -> str:
     if reason := _last_good(as_it_stood, others, seen) or _held(point, shown, cloud):
         cloud.catalogue.change(replace(as_it_stood, why=reason), point.state)
         return reason
-    removing = replace(point, state=State.REMOVING, why=removal.why)
+    removing = replace(point, state=State.REMOVING, why=removal.why, was=removal.was)
     if point.state is not State.REMOVING and not cloud.catalogue.change(removing, point.state):
         return "somebody holds it, or moved it on, since the plan"
     return _delete(removing, {part.id for part in shown}, removal.was, cloud)
@@ -185,7 +185,9 @@ def _delete(point: RecoveryPoint, there: Container[str], was: State, cloud: Expi
         except Refused as error:
             # Nothing can be restored of a set that has lost a part; a whole one is what it was.
             state = State.FAILED if number and was in COUNTS else was
-            cloud.catalogue.change(replace(point, state=state, why=str(error)), State.REMOVING)
+            cloud.catalogue.change(
+                replace(point, state=state, was=None, why=str(error)), State.REMOVING
+            )
             return str(error)
     return ""
 
@@ -222,7 +224,7 @@ def ensure_confirmed(run: Run, cloud: Expiring, now: datetime) -> Report:
     removed = int(run.facts.get("removed", "0"))
     for point in removing:
         if point not in waiting:
-            gone = replace(point, state=State.REMOVED, removed_at=now)
+            gone = replace(point, state=State.REMOVED, was=None, removed_at=now)
             removed += cloud.catalogue.change(gone, State.REMOVING)
     facts = {"removed": str(removed)}
     if waiting:

@@ -152,6 +152,8 @@ class RecoveryPoint:
     """Where it is a span and not a moment: the last moment that can be restored, `created_at` being
     the first.
     """
+    was: State | None = None
+    """Of one that is being removed: what it becomes again if it cannot go."""
     unknown: Mapping[str, object] = field(default_factory=dict)
     """Fields that a newer version wrote; they survive our saving."""
 

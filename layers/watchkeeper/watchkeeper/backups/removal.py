@@ -210,7 +210,9 @@ def stood(point: RecoveryPoint) -> State:
     """What it was before its removal was begun: it becomes that again if it cannot go."""
     if point.state is not State.REMOVING:
         return point.state
+    if point.was:
+        return point.was
+    # Begun by a version that did not write it down, and removed EBS snapshots alone.
     if point.id != naming.point_id(point.run, point.resource):
         return State.DOUBLE
-    # If a part has been lost meanwhile, the next expiry finds out.
     return State.COMPLETED if point.completed_at else State.FAILED

@@ -121,9 +121,7 @@ class Course:
         made = occurrences(plan.when, now, now + MONTH + gap)
         waiting = max((bisect_left(made, at + gap) - n for n, at in enumerate(made)), default=1)
         upcoming = [(at - now) / DAY for at in made]
-        # Of a whole month the same, so that a report does not live through ten years each time.
-        month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        return cls(databases, points, growth(plan, month), waiting, upcoming)
+        return cls(databases, points, growth(plan, now), waiting, upcoming)
 
     @property
     def of_one(self) -> int:
