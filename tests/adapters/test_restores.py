@@ -35,10 +35,6 @@ from watchkeeper.aws.restores_rds import (
     DatabaseRestorer,
     Isolation,
     RestoredDatabases,
-    drill_name,
-    drill_tags,
-    expires_at,
-    is_drill,
 )
 from watchkeeper.backups.model import Kind
 
@@ -48,9 +44,9 @@ EXTENSIONS = (
 )
 MINUTE = timedelta(minutes=1)
 RUN = "drill#orders#2026-11-23T02:00Z"
-NAME = drill_name(naming.short_id(RUN))
+NAME = naming.drill_name(RUN)
 EXPIRES = TWO_O_CLOCK + timedelta(hours=12)
-TAGS = drill_tags("watchkeeper", RUN, EXPIRES)
+TAGS = naming.drill_tags("watchkeeper", RUN, EXPIRES)
 PASSWORD = "correct-horse-battery"
 FRESH = "staple-battery-horse"
 ENGINE = {"Engine": "aurora-postgresql"}
@@ -79,14 +75,14 @@ def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
 
 
 def test_names_and_tags() -> None:
-    assert is_drill(NAME)
-    assert is_drill(f"{NAME}-1")
+    assert naming.is_drill(NAME)
+    assert naming.is_drill(f"{NAME}-1")
     for other in ("orders", "wk-drill-", "wk-drill-orders", f"my-{NAME}", f"{NAME}-old", ""):
-        assert not is_drill(other)
-    assert expires_at(TAGS) == EXPIRES
+        assert not naming.is_drill(other)
+    assert naming.expires_at(TAGS) == EXPIRES
     assert "#" not in "".join(TAGS.values())  # RDS takes none
     for written in ({}, {"watchkeeper:expires": "soon"}, {"watchkeeper:expires": "2026-11-23"}):
-        assert expires_at(written) is None
+        assert naming.expires_at(written) is None
 
 
 # --- databases --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ added, never changed.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 # ── Times in keys and ids ─────────────────────────────────────────────────────────────────────────
@@ -229,6 +230,50 @@ TAGS_OF_OTHERS = {
     "aws:dlm:lifecycle-policy-id": "Data Lifecycle Manager",
 }
 """Tags that other services put on the snapshots they take and manage."""
+
+
+# ── What drills make ──────────────────────────────────────────────────────────────────────────────
+
+TAG_DRILL = "watchkeeper:drill"
+"""The name of the drill that something was made for: `drill_name`."""
+TAG_EXPIRES = "watchkeeper:expires"
+"""When whoever finds it may remove it, as `instant` writes it."""
+DRILL = "wk-drill-"
+"""What the names of all that drills make begin with: rights in template.yaml name it."""
+
+
+def drill_name(run_id: str) -> str:
+    """Of what the run of a drill restores. Good for RDS, DynamoDB, tags and client tokens."""
+    return f"{DRILL}{short_id(run_id)}"
+
+
+def is_drill(name: str) -> bool:
+    """Whether a drill gave this name; that of a cluster's member has a number behind it."""
+    return re.fullmatch(rf"{DRILL}[0-9a-f]{{16}}(-[0-9]+)?", name) is not None
+
+
+def drill_of(name: str) -> str:
+    """The drill's name in that of a cluster's member, or in its own."""
+    return name[: len(DRILL) + 16]
+
+
+def drill_tags(stack: str, run_id: str, expires_at: datetime) -> dict[str, str]:
+    """What all that a drill makes is tagged with in the call that makes it."""
+    return {
+        TAG_STACK: stack,
+        TAG_RUN: rds_value(run_id),
+        TAG_DRILL: drill_name(run_id),
+        TAG_EXPIRES: instant(expires_at),
+    }
+
+
+def expires_at(tags: Mapping[str, str]) -> datetime | None:
+    """None if the tag is not there (yet), or somebody has written something else."""
+    try:
+        found = parse_instant(tags[TAG_EXPIRES])
+    except (KeyError, ValueError):
+        return None
+    return found if found.tzinfo else None
 
 
 # ── Snapshots of databases, backups of tables ─────────────────────────────────────────────────────

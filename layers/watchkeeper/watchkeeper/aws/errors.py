@@ -81,6 +81,9 @@ QUOTAS = frozenset({
     # Five unfinished snapshots of one volume, and failed ones count until they are deleted: waiting
     # for that would hold up every other volume.
     "ConcurrentSnapshotLimitExceeded",
+    # What a restore makes counts as well.
+    "DBClusterQuotaExceededFault", "InstanceLimitExceeded", "InstanceQuotaExceeded",
+    "StorageQuotaExceeded", "VcpuLimitExceeded", "VolumeLimitExceeded",
 })  # fmt: skip
 TAKEN = frozenset({"ConditionalCheckFailedException", "PreconditionFailed"})
 BY_CODE: tuple[tuple[frozenset[str], type[AwsError]], ...] = (

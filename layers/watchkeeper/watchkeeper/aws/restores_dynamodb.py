@@ -10,10 +10,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from watchkeeper import naming
 from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import AlreadyThere, NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
-from watchkeeper.aws.restores_rds import check_is_drill, is_drill
+from watchkeeper.aws.restores_rds import check_is_drill
 
 PAGE = 100
 """The most that ListTables gives a page."""
@@ -125,7 +126,7 @@ class RestoredTables(_DynamoDb):
         )
         with translated("dynamodb:ListTables"):
             for page in pages:
-                yield from filter(is_drill, page["TableNames"])
+                yield from filter(naming.is_drill, page["TableNames"])
 
     @needs("dynamodb:ListTagsOfResource")
     def tags(self, restored: RestoredTable) -> dict[str, str]:

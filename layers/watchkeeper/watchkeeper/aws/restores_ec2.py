@@ -17,7 +17,7 @@ from watchkeeper import naming
 from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
-from watchkeeper.aws.restores_rds import TAG_DRILL, check_is_drill, is_drill
+from watchkeeper.aws.restores_rds import check_is_drill
 
 PAGE = 200
 """Well below the most that EC2 gives a page, 500: answers of all volumes at once take seconds."""
@@ -180,7 +180,7 @@ class RestoredVolumes(_Ec2):
         found = [
             one
             for one in self._pages("describe_volumes", "Volumes", Filters=_tagged(drill))
-            if is_drill(_tags(one)[TAG_DRILL])
+            if naming.is_drill(_tags(one)[naming.TAG_DRILL])
         ]
         progress = self._progress([one["VolumeId"] for one in found if one.get("SnapshotId")])
         return [_volume(one, progress.get(one["VolumeId"])) for one in found]
@@ -205,7 +205,7 @@ class RestoredVolumes(_Ec2):
         """Those of one drill, or of all; terminated ones for as long as EC2 shows them."""
         reservations = self._pages("describe_instances", "Reservations", Filters=_tagged(drill))
         found = (_verifier(one) for some in reservations for one in some["Instances"])
-        return [one for one in found if is_drill(one.tags[TAG_DRILL])]
+        return [one for one in found if naming.is_drill(one.tags[naming.TAG_DRILL])]
 
 
 class VolumeDismantler(_Ec2):
@@ -251,13 +251,13 @@ class VolumeDismantler(_Ec2):
 
 def _drill(call: str, tags: Tags) -> str:
     """The drill that tags name. Raises Refused if they name none."""
-    drill = tags.get(TAG_DRILL, "")
+    drill = tags.get(naming.TAG_DRILL, "")
     check_is_drill(call, drill)
     return drill
 
 
 def _tagged(drill: str) -> list[dict[str, object]]:
-    return [{"Name": f"tag:{TAG_DRILL}", "Values": [drill]}]
+    return [{"Name": f"tag:{naming.TAG_DRILL}", "Values": [drill]}]
 
 
 def _volume(found: Described, progress: int | None) -> RestoredVolume:

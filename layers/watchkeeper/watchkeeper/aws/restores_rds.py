@@ -5,11 +5,9 @@ What a drill makes has a name that nobody else gives, and only what has one is e
 deleted here; rights in template.yaml say the same of `wk-drill-*`.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -33,46 +31,11 @@ Described = Mapping[str, Any]
 
 # ── Names ─────────────────────────────────────────────────────────────────────────────────────────
 
-DRILL = "wk-drill-"
-"""What the names of all that drills make begin with: rights in template.yaml name it."""
-TAG_DRILL = "watchkeeper:drill"
-TAG_EXPIRES = "watchkeeper:expires"
-"""When whoever finds it may take it down, as `naming.instant` writes it."""
-
-
-def drill_name(short: str) -> str:
-    """Of what a run restores; `short` is the run's short id. Good for RDS, DynamoDB and tags."""
-    return f"{DRILL}{short}"
-
-
-def is_drill(name: str) -> bool:
-    """Whether a drill gave this name; that of a cluster's member has a number behind it."""
-    return re.fullmatch(rf"{DRILL}[0-9a-f]{{16}}(-[0-9]+)?", name) is not None
-
 
 def check_is_drill(call: str, name: str) -> None:
     """Raises Refused before anything is asked to change or delete what is not a drill's."""
-    if not is_drill(name):
+    if not naming.is_drill(name):
         raise Refused(call, "NotOurs", f"{quoted(name)} is no name that a drill gives")
-
-
-def drill_tags(stack: str, run_id: str, expires_at: datetime) -> dict[str, str]:
-    """What all that a drill makes is tagged with in the call that makes it."""
-    return {
-        naming.TAG_STACK: stack,
-        naming.TAG_RUN: naming.rds_value(run_id),
-        TAG_DRILL: drill_name(naming.short_id(run_id)),
-        TAG_EXPIRES: naming.instant(expires_at),
-    }
-
-
-def expires_at(tags: Tags) -> datetime | None:
-    """None if the tag is not there (yet), or somebody has written something else."""
-    try:
-        found = naming.parse_instant(tags[TAG_EXPIRES])
-    except (KeyError, ValueError):
-        return None
-    return found if found.tzinfo else None
 
 
 # ── Adapters ──────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +188,9 @@ class RestoredDatabases(_Rds):
         """
         instances = map(_instance, self._pages("describe_db_instances", "DBInstances"))
         clusters = map(_cluster, self._pages("describe_db_clusters", "DBClusters"))
-        return [one for found in (instances, clusters) for one in found if is_drill(one.name)]
+        return [
+            one for found in (instances, clusters) for one in found if naming.is_drill(one.name)
+        ]
 
 
 class DatabaseDismantler(_Rds):

@@ -58,6 +58,22 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Questioned:
+    """A question of the operator's to one restored database."""
+
+    database: str
+    """Within the instance or cluster."""
+    name: str
+    query: str
+    """Data, never part of a command."""
+    at_least: float | None = None
+    at_most: float | None = None
+    equal: float | str | None = None
+    newest: bool = False
+    """The answer is the time of the newest row."""
+
+
+@dataclass(frozen=True)
 class Phases:
     """When things happened, in UTC; None for what has not, or is not part of the level."""
 
