@@ -21,7 +21,7 @@ def drills() -> DrillRestores:
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handler(event: Any, context: LambdaContext) -> dict[str, str]:
+def handler(event: Any, context: LambdaContext) -> dict[str, Any]:
     trigger = triggers.parse(triggers.drill_restores, event)
     deadline = utc_now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
     return drills().handle(trigger, utc_now, deadline)

@@ -19,7 +19,8 @@ LAYOUTS = {PLAIN: Layout.ROOT_EXT4, SECRET: Layout.ROOT_XFS}
 ROUND = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 """Started by the tick after it, at 3:46."""
 TICK = timedelta(minutes=46)
-DRILLS: dict[str, Any] = {"schedule": "0 3 * * *", "every": {"blocks": "1d"}}
+READING = {"blocks": "1d", **dict.fromkeys(("restore", "check", "exercise"), "never")}
+DRILLS: dict[str, Any] = {"schedule": "0 3 * * *", "every": READING}
 BACKUPS = POLICY | {"removal": {"schedule": "0 23 * * *"}}
 
 

@@ -84,6 +84,16 @@ def drill_id(run_id: str, level: str) -> str:
     return f"{run_id}#{level}"
 
 
+def restore_id(round_id: str, resource: str, level: str) -> str:
+    """One drill that restores something: a run of its own, begun by a round."""
+    return f"{round_id}#{short_id(resource)}#{level}"
+
+
+def janitor_id(at: datetime) -> str:
+    """The hourly look for what drills have left."""
+    return f"drill#janitor#{minute(at.astimezone(UTC).replace(minute=0))}"
+
+
 KEYS_EVERY = 6
 """Hours, from midnight in UTC: a key lives at least seven days after its deletion was asked for, a
 disabled one can be enabled, and events tell of both sooner.
@@ -183,6 +193,19 @@ def proofs_listing_key(stack: str) -> str:
     return f"PROOFS#{stack}"
 
 
+def drills_pk(stack: str) -> str:
+    """Of the records of drills that cost something, begun within the last weeks."""
+    return f"DRILLS#{stack}"
+
+
+def begun_sk(begun_at: datetime, run_id: str) -> str:
+    return f"{instant(begun_at)}#{run_id}"
+
+
+def sign_off_key(run_id: str) -> dict[str, str]:
+    return {"pk": f"RUN#{run_id}", "sk": "SIGN_OFF"}
+
+
 def policy_key(capability: str) -> dict[str, str]:
     return {"pk": f"POLICY#{capability}", "sk": POLICY_SK}
 
@@ -276,6 +299,39 @@ def expires_at(tags: Mapping[str, str]) -> datetime | None:
     return found if found.tzinfo else None
 
 
+# ── What is recovered in earnest ──────────────────────────────────────────────────────────────────
+
+TAG_RECOVERED = "watchkeeper:recovered"
+"""The name of the recovery that something was made by: `recovered_name`."""
+RECOVERED = "-wkr-"
+"""In the names of all that recoveries make: rights in template.yaml name it."""
+DIGITS_OF_RUN = 8
+"""Of the run's short id, behind it: the rest of a name is the original's."""
+
+
+def recovered_name(original: str, run_id: str, longest: int) -> str:
+    """Beside the original, and never its own; cut to what its service takes. RDS takes neither two
+    hyphens in a row nor a capital letter.
+    """
+    ending = f"{RECOVERED}{short_id(run_id)[:DIGITS_OF_RUN]}"
+    return original[: longest - len(ending)].rstrip("-.") + ending
+
+
+def is_recovered(name: str) -> bool:
+    """Whether a recovery gave this name."""
+    return re.fullmatch(rf".+{RECOVERED}[0-9a-f]{{{DIGITS_OF_RUN}}}", name) is not None
+
+
+def recovered_tags(stack: str, run_id: str, name: str) -> dict[str, str]:
+    """What all that a recovery makes is tagged with, before it is anybody's to use."""
+    return {TAG_STACK: stack, TAG_RUN: rds_value(run_id), TAG_RECOVERED: name}
+
+
+def recovery_key(name: str) -> str:
+    """Where in the evidence bucket it is written down how a recovery went."""
+    return f"recoveries/{name}.json"
+
+
 # ── Snapshots of databases, backups of tables ─────────────────────────────────────────────────────
 
 
@@ -364,6 +420,11 @@ def evidence_key(resource: str, sequence: int) -> str:
 def evidence_page_key(resource: str, sequence: int) -> str:
     """The page for people, beside its document."""
     return evidence_key(resource, sequence).removesuffix(".json") + ".html"
+
+
+def exercise_page_key(drill: str) -> str:
+    """The page that a person follows in an exercise."""
+    return f"exercises/{drill}.html"
 
 
 def parse_evidence_key(key: str) -> tuple[str, int] | None:

@@ -201,9 +201,35 @@ class DrillNow(_Trigger):
     trigger: Literal["by-hand"]
     request_id: RequestId
     resource: ResourceArn
-    level: Literal["metadata", "blocks"]
+    level: Literal["metadata", "blocks", "restore", "check", "exercise"]
     point: PointId | None = None
     """The recovery point's id in the catalogue; the newest one if it is left out."""
+
+
+class ShowDrills(_Trigger):
+    """Choose as a round would now, show it with its estimates, and begin nothing."""
+
+    trigger: Literal["show"]
+
+
+DrillId = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^drill#(round#[0-9TZ:-]{17}|by-hand#[\w.-]{1,64})#[0-9a-f]{16}#exercise$"
+    ),
+]
+
+
+class SignOffNow(_Trigger):
+    """Say how an exercise went."""
+
+    trigger: Literal["sign-off"]
+    run: DrillId
+    """As its page says."""
+    by: str = Field(max_length=200)
+    """One of the policy's `sign_off`."""
+    passed: bool
+    note: str = Field(default="", max_length=400)
 
 
 # ── Per function ──────────────────────────────────────────────────────────────────────────────────
@@ -239,7 +265,9 @@ ExpireBackupsTrigger = Annotated[
 DrillRestoresTrigger = Annotated[
     Annotated[Tick, Tag("tick")]
     | Annotated[Wake, Tag("wake")]
-    | Annotated[DrillNow, Tag("by-hand")],
+    | Annotated[DrillNow, Tag("by-hand")]
+    | Annotated[SignOffNow, Tag("sign-off")]
+    | Annotated[ShowDrills, Tag("show")],
     Discriminator(_kind_of),
 ]
 
@@ -259,9 +287,8 @@ take_backups: TypeAdapter[TakeBackupsMeant] = TypeAdapter(TakeBackupsTrigger, co
 expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(
     ExpireBackupsTrigger, config=_LATER
 )
-drill_restores: TypeAdapter[Tick | Wake | DrillNow] = TypeAdapter(
-    DrillRestoresTrigger, config=_LATER
-)
+DrillRestoresMeant = Tick | Wake | DrillNow | SignOffNow | ShowDrills
+drill_restores: TypeAdapter[DrillRestoresMeant] = TypeAdapter(DrillRestoresTrigger, config=_LATER)
 sweep_runs: TypeAdapter[Tick] = TypeAdapter(Tick)
 
 Accepted = TypeVar("Accepted")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watchkeeper.drills.model import Level
+from watchkeeper.drills.model import Level, Questioned
 from watchkeeper.drills.policy import (
     DEFAULT_DRILLS_POLICY,
     Budget,
@@ -252,19 +252,6 @@ def test_one_field_of_anything_is_accepted_or_refused(path: tuple[str, ...], val
     assert any(decision.policy.interval("gold", level) for level in Level)
 
 
-@pytest.mark.parametrize("level", ["restore", "check", "exercise"])
-def test_what_this_version_cannot_do_is_not_promised(level: str) -> None:
-    for text, place in (
-        (json.dumps({"every": {level: "60d"}}), f"every.{level}"),
-        (json.dumps({"plans": {"gold": {"every": {level: "60d"}}}}), f"plans.gold.every.{level}"),
-    ):
-        decision = decide_drills_policy(text, None)
-        assert decision.policy == default_drills_policy()
-        assert decision.refused
-        assert place in [problem.place for problem in decision.refused.problems]
-        assert "this version restores nothing yet" in str(decision.refused)
-
-
 # ---------------------------------------------------------------- what it says of a resource
 
 
@@ -272,9 +259,11 @@ def test_questions_are_for_the_databases_with_their_arn_or_tag() -> None:
     found = policy(
         checks=[EXAMPLE, {"arn": SHOP, "database": "postgres", "queries": [QUERY]}],
     )
-    by_tag, by_arn = found.checks[0].queries[0], found.checks[1].queries[0]
-    assert found.questions(SHOP, {}) == [("postgres", by_arn)]
-    assert found.questions(SHOP, {"app": "shop"}) == [("shop", by_tag), ("postgres", by_arn)]
+    query = EXAMPLE["queries"][0]
+    by_tag = Questioned("shop", query["name"], query["query"], at_least=1000)
+    by_arn = Questioned("postgres", **QUERY)
+    assert found.questions(SHOP, {}) == [by_arn]
+    assert found.questions(SHOP, {"app": "shop"}) == [by_tag, by_arn]
     assert found.questions(f"{SHOP}-2", {"app": "Shop"}) == []
 
 

@@ -1,6 +1,7 @@
 """What a round of drills has chosen, frozen beside its run."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,8 @@ from watchkeeper import naming
 from watchkeeper.aws.errors import AlreadyThere
 from watchkeeper.aws.iam import needs
 from watchkeeper.aws.table import Table
-from watchkeeper.drills.model import Level
+from watchkeeper.drills.due import READING
+from watchkeeper.drills.model import Level, SignOff
 
 TOGETHER = 400
 """Drills in one item: with two ARNs and a sentence each, half of an item's 400 KB."""
@@ -32,6 +34,11 @@ class Planned:
     """USD, as estimated."""
     protected: bool = True
     """Whether a plan takes recovery points of it now."""
+
+    @property
+    def is_restore(self) -> bool:
+        """Whether it becomes a run of its own; what has no point has failed already."""
+        return bool(self.point) and self.level not in READING
 
 
 class DrillTable(Table):
@@ -60,10 +67,40 @@ class DrillTable(Table):
         return dict(item["facts"]) if item else None
 
     @needs("dynamodb:GetItem")
+    def all(self, run_id: str) -> list[Planned]:
+        """Every drill of a run, in the order of its choice."""
+        found: list[Planned] = []
+        number = 0
+        while item := self.get(naming.targets_key(run_id, number)):
+            found += map(_planned, item["drills"])
+            number += 1
+        return found
+
+    @needs("dynamodb:GetItem")
     def of(self, run_id: str, start: int, most: int) -> list[Planned]:
         """At most `most` drills from the `start`-th on, and none past the end."""
         item = self.get(naming.targets_key(run_id, start // TOGETHER)) or {"drills": []}
         return [_planned(row) for row in item["drills"][start % TOGETHER :][:most]]
+
+    @needs("dynamodb:PutItem")
+    def sign(self, run_id: str, signed: SignOff) -> None:
+        """The first one stands."""
+        item = {
+            **naming.sign_off_key(run_id),
+            "by": signed.by,
+            "passed": signed.passed,
+            "note": signed.note,
+            "at": naming.instant(signed.at),
+        }
+        with suppress(AlreadyThere):
+            self.put(item, "attribute_not_exists(pk)")
+
+    @needs("dynamodb:GetItem")
+    def signed(self, run_id: str) -> SignOff | None:
+        item = self.get(naming.sign_off_key(run_id))
+        if item is None:
+            return None
+        return SignOff(item["by"], item["passed"], item["note"], naming.parse_instant(item["at"]))
 
 
 def _row(one: Planned) -> dict[str, Any]:

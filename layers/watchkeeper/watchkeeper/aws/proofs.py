@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from watchkeeper import naming
+from watchkeeper.aws.errors import AlreadyThere
 from watchkeeper.aws.iam import needs
 from watchkeeper.aws.table import Item, Table
 from watchkeeper.drills.model import Level, Phases, Proof, Verdict
@@ -20,14 +21,32 @@ class ProofTable(Table):
 
     @needs("dynamodb:PutItem")
     def record(self, proof: Proof) -> None:
-        """Enter a proof; the same again changes nothing."""
+        """Enter a proof; the same again changes nothing. One that comes after a newer one enters
+        the history alone.
+        """
         item = _item(proof)
         latest = {
             **item,
             "sk": naming.latest_proof_sk(proof.level),
             "listed_in": self.listing,
         }
-        self.put_together([item, latest], "")
+        is_newest = "attribute_not_exists(pk) OR drilled_at <= :at"
+        try:
+            self.write_together(
+                [
+                    self.conditional_put(item),
+                    self.conditional_put(latest, is_newest, {":at": item["drilled_at"]}),
+                ]
+            )
+        except AlreadyThere:
+            self.put(item)
+
+    @needs("dynamodb:GetItem")
+    def newest(self, resource: str, level: Level) -> Proof | None:
+        """What its last drill at the level proved; None if there was none."""
+        key = {"pk": naming.proof_pk(resource), "sk": naming.latest_proof_sk(level)}
+        item = self.get(key)
+        return _proof(item) if item else None
 
     @needs("dynamodb:Query")
     def latest(self) -> Iterator[Proof]:
@@ -56,6 +75,7 @@ def _item(proof: Proof) -> Item:
         },
         "sequence": proof.sequence,
         "digest": proof.digest,
+        "found": dict(proof.found),
     }
 
 
@@ -77,4 +97,5 @@ def _proof(item: Mapping[str, Any]) -> Proof:
         phases=Phases(**phases),
         sequence=int(item["sequence"]),
         digest=item["digest"],
+        found=item.get("found", {}),
     )

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from watchkeeper.backups.keys import GONE, KeyState
 from watchkeeper.backups.model import Kind, Part, Place, RecoveryPoint, Snapshot, State
-from watchkeeper.drills import blocks, metadata
+from watchkeeper.drills import blocks, metadata, objectives
 from watchkeeper.drills.blocks import Written
 from watchkeeper.drills.evidence import Control
 from watchkeeper.drills.findings import Finding, Health
-from watchkeeper.drills.model import Check
+from watchkeeper.drills.model import Check, Phases, SignOff
 
 
 def proven(now: datetime) -> dict[str, Control]:
@@ -53,6 +53,8 @@ def _of_tampered(now: datetime) -> Iterable[Check]:
     yield from metadata.checks(_point(now), seen, now)
     yield blocks.not_collapsed(Written(1, [0, 1, 2, 3, 9 * blocks.BLOCKS_PER_GIB]))
     yield blocks.compare({0: blocks.digest(b"then")}, {0: blocks.digest(b"now")})
+    yield objectives.recovery_time(Phases(asked=now - 2 * AN_HOUR, verified=now), AN_HOUR)
+    yield objectives.signed_off(SignOff("ops@example.com", passed=False, note="", at=now))
     yield from blocks.sound([Finding("disk", "ext4", Health.BROKEN, "a changed superblock")])
 
 
@@ -62,6 +64,8 @@ def _of_empty(now: datetime) -> Iterable[Check]:
     yield from metadata.checks(_point(now), seen, now)
     yield blocks.not_collapsed(Written(8, []))
     yield blocks.compare({0: blocks.digest(b"then")}, {0: None})
+    yield objectives.recovery_time(Phases(), AN_HOUR)
+    yield objectives.signed_off(None)
     yield from blocks.sound([Finding("disk", "unknown", Health.UNKNOWN, "nothing")])
 
 

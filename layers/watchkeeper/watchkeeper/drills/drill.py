@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watchkeeper import naming, telemetry
+from watchkeeper.aws.begun import BegunTable
 from watchkeeper.aws.catalogue import Catalogue, CoverageTable, PolicyTable, TargetTable
 from watchkeeper.aws.clock import Clock
 from watchkeeper.aws.drills import DrillTable
@@ -26,13 +27,24 @@ from watchkeeper.backups.model import Service
 from watchkeeper.drills import steps
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.due import overdue
-from watchkeeper.drills.model import CAPABILITY
+from watchkeeper.drills.exercise_page import Where
+from watchkeeper.drills.kinds import restoring_in
+from watchkeeper.drills.model import CAPABILITY, SignOff
 from watchkeeper.policies import Policies
+from watchkeeper.quoting import quoted
 from watchkeeper.runs.engine import Engine, advance_all
 from watchkeeper.runs.record import new_run
 from watchkeeper.schedules import occurrences
 from watchkeeper.settings import DrillRestoresSettings
-from watchkeeper.triggers import DrillNow, Tick, Wake
+from watchkeeper.triggers import (
+    BadTrigger,
+    DrillNow,
+    DrillRestoresMeant,
+    ShowDrills,
+    SignOffNow,
+    Tick,
+    Wake,
+)
 
 # Reading a policy costs 20 ms of a cold start; it is imported by what reads one.
 if TYPE_CHECKING:
@@ -68,23 +80,44 @@ class DrillRestores:
         )  # fmt: skip
 
     def handle(
-        self, trigger: Tick | Wake | DrillNow, clock: Clock, deadline: datetime
-    ) -> dict[str, str]:
-        """Where each run stands afterwards."""
+        self, trigger: DrillRestoresMeant, clock: Clock, deadline: datetime
+    ) -> dict[str, Any]:
+        """Where each run stands afterwards; of `show`, what a round would do."""
+        if isinstance(trigger, ShowDrills):
+            return self._shown(clock())
         engine = Engine(self.runs, steps.workflow, self.cloud, self.topics.publish, clock, deadline)
         return advance_all(self._meant(trigger, clock()), engine)
 
-    def _meant(self, trigger: Tick | Wake | DrillNow, now: datetime) -> Iterable[str]:
+    def _meant(self, trigger: Tick | Wake | DrillNow | SignOffNow, now: datetime) -> Iterable[str]:
         match trigger:
             case Tick():
                 policy, since, told = self.policy.read(now)
                 # Counted first: it must be told even if no round can be started.
                 self._measure_overdue(policy, now)
-                return [*([told] if told else []), *self._start_due(policy, since, now)]
+                swept = self._start(naming.janitor_id(now), now, workflow="janitor")
+                return [*([told] if told else []), *self._start_due(policy, since, now), swept]
             case Wake():
                 return trigger.run_ids
             case DrillNow():
                 return [self._start_by_hand(trigger, now)]
+            case SignOffNow():
+                return [self._signed_off(trigger, now)]
+
+    def _shown(self, now: datetime) -> dict[str, Any]:
+        """Reads the policy that is in force, and changes nothing."""
+        choice = steps.chosen(self.cloud.subjects(), self.cloud, now)
+        return {
+            "drills": [
+                f"{one.resource} at level {one.level.value} from {one.point.id}: {one.why}, "
+                f"${one.cost:.2f}"
+                for one in choice.drills
+            ],
+            "estimate_usd": round(choice.estimate, 2),
+            "guessed": list(choice.unknown),
+            "put_off": [steps.line(one) for one in choice.put_off],
+            "nothing_to_drill": [f"{one.name or one.resource}: {one.why}" for one in choice.failed],
+            "shortfalls": [one.why for one in choice.findings],
+        }
 
     def _measure_overdue(self, policy: "DrillsPolicy", now: datetime) -> None:
         subjects = self.cloud.subjects()
@@ -104,10 +137,24 @@ class DrillRestores:
         facts = {"resource": trigger.resource, "level": trigger.level}
         if trigger.point:
             facts["point"] = trigger.point
-        return self._start(naming.by_hand_id("drill", trigger.request_id), now, **facts)
+        name = naming.by_hand_id("drill", trigger.request_id)
+        return self._start(name, now, **facts)
+
+    def _signed_off(self, trigger: SignOffNow, now: datetime) -> str:
+        """Raises BadTrigger for who may not sign: the policy says who may."""
+        may = self.policy.in_force().sign_off
+        if trigger.by not in may:
+            raise BadTrigger(
+                f"{quoted(trigger.by)} may not sign off an exercise; the policy of drills lets "
+                f"{', '.join(may) or 'nobody'}"
+            )
+        signed = SignOff(trigger.by, trigger.passed, trigger.note, now)
+        self.cloud.drills.sign(trigger.run, signed)
+        return trigger.run
 
     def _start(self, run_id: str, now: datetime, **facts: str) -> str:
-        self.runs.start(new_run(run_id, steps.ROUND, now, **facts))
+        table = steps.WORKFLOWS[facts.get("workflow", "")]
+        self.runs.start(new_run(run_id, table, now, **facts))
         return run_id
 
     def _backups_policy(self) -> "BackupsPolicy | None":
@@ -122,6 +169,7 @@ class DrillRestores:
         table, stack, bucket = (
             self.settings.table, self.settings.stack, self.settings.evidence_bucket,
         )  # fmt: skip
+        verifier, restorers = restoring_in(self.settings)
         return Drilling(
             stack=stack,
             policy=self.policy.in_force,
@@ -142,4 +190,11 @@ class DrillRestores:
             catalogue=Catalogue(table, stack),
             others=OtherPoints(table, stack),
             coverage=CoverageTable(table),
+            begun=BegunTable(table, stack),
+            runs=self.runs,
+            restorers=restorers,
+            where=Where(
+                self.settings.subnet_group, self.settings.database_group, self.settings.zone
+            ),
+            verifier=verifier,
         )

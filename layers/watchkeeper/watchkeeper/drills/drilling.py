@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from watchkeeper import naming
+from watchkeeper.aws.begun import BegunTable
 from watchkeeper.aws.catalogue import Catalogue, CoverageTable, TargetTable
 from watchkeeper.aws.drills import DrillTable
 from watchkeeper.aws.ebs_blocks import SnapshotBlocks
@@ -15,14 +16,22 @@ from watchkeeper.aws.keys import Keys
 from watchkeeper.aws.objects import Manifests
 from watchkeeper.aws.other_points import OtherPoints
 from watchkeeper.aws.proofs import ProofTable
+from watchkeeper.aws.runs import RunTable
 from watchkeeper.backups import model as backups
 from watchkeeper.backups.model import RecoveryPoint, Service, Snapshot, State, Target
 from watchkeeper.drills.due import Known
+from watchkeeper.drills.exercise_page import Where
 from watchkeeper.drills.model import Level, Proof, Subject
+from watchkeeper.drills.restoring import Remover, Restorer
+from watchkeeper.runs.record import Run
 
 if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none
     from watchkeeper.drills.policy import DrillsPolicy
     from watchkeeper.policy import BackupsPolicy
+
+
+UNKNOWN_RPO = timedelta(days=1)
+"""Where no plan says one, for what others keep: the shortest that daily backups can promise."""
 
 
 class Shown(Protocol):
@@ -51,6 +60,34 @@ class Drilling:
     catalogue: Catalogue
     others: OtherPoints
     coverage: CoverageTable
+    begun: BegunTable
+    runs: RunTable
+    restorers: Mapping[Service, Restorer]
+    where: Where
+    """The isolation, as people need to know it."""
+    verifier: Remover
+    """What examines databases and volumes is made for it, too, and has to be removed."""
+
+    def removers(self, service: Service) -> "list[Remover]":
+        """Of what a drill of a service may have made; verifiers first, because they hold volumes
+        and talk to databases.
+        """
+        return [self.verifier, self.restorers[service]]
+
+    def every_remover(self) -> "list[Remover]":
+        return [self.verifier, *self.restorers.values()]
+
+    def point(self, run: Run) -> RecoveryPoint | None:
+        """What a drill's run restores; None if it is not there any more."""
+        known = self.others if run.facts["others"] else self.catalogue
+        history = known.of(run.facts["resource"])
+        return next((one for one in history if one.id == run.facts["point"]), None)
+
+    def objective(self, plan: str) -> timedelta:
+        """How old the newest data of a plan's resources may be: its RPO."""
+        policy = self.backups()
+        known = policy.plans.get(plan) if policy else None
+        return known.rpo.approximate() if known else UNKNOWN_RPO
 
     def subjects(self) -> list[Subject]:
         """Everything that a plan protects, or that something of ours can restore."""

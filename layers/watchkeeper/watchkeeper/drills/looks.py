@@ -1,16 +1,13 @@
 """How a recovery point is looked at without a restore: its metadata, and then its blocks."""
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from watchkeeper.aws.ebs_blocks import SnapshotReader
 from watchkeeper.aws.errors import NotThere
 from watchkeeper.backups.coverage import newest_completed
 from watchkeeper.backups.manifest import digest
-from watchkeeper.backups.model import Part, RecoveryPoint, Service
-from watchkeeper.drills import blocks, metadata
+from watchkeeper.backups.model import RecoveryPoint
+from watchkeeper.drills import metadata, sampled
 from watchkeeper.drills.drilling import Drilling, completed_before
 from watchkeeper.drills.metadata import Seen
 from watchkeeper.drills.model import Check, Level
@@ -33,7 +30,7 @@ def looked_at(
     objective = _objective(point, known, cloud) if protected else None
     checks = metadata.checks(point, _seen(point, before, objective, cloud), now)
     if level is Level.BLOCKS and all(check.passed for check in checks):
-        checks += _blocks(point, before, cloud)
+        checks += sampled.read(point, before, cloud.blocks, cloud.manifests)[1]
     return checks
 
 
@@ -70,80 +67,3 @@ def _digest(name: str, cloud: Drilling) -> str | None:
         return digest(cloud.manifests.read(name))
     except NotThere:
         return None
-
-
-# ── Blocks ────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """What was found on one snapshot when it was first read: what it must hold ever after."""
-
-    written: int
-    """Blocks that were ever written."""
-    formats: Mapping[str, str] = field(default_factory=dict)
-    """By place on the disk."""
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 by number of the sampled block."""
-
-
-def _blocks(point: RecoveryPoint, before: RecoveryPoint | None, cloud: Drilling) -> list[Check]:
-    then, earlier = _kept(point, cloud), _kept(before, cloud) if before else {}
-    checks: list[Check] = []
-    found: dict[str, Sampled] = {}
-    for part in point.parts:
-        found[part.volume], asked = _part(
-            part, then.get(part.volume), earlier.get(part.volume), cloud
-        )
-        checks += asked
-    if not then and all(check.passed for check in checks):
-        cloud.manifests.write(_name(point), _to_json(found))
-    return checks
-
-
-def _part(
-    part: Part, then: Sampled | None, earlier: Sampled | None, cloud: Drilling
-) -> tuple[Sampled, list[Check]]:
-    """Against what was kept of this very snapshot, or else against the one before it."""
-    written = cloud.blocks.written(part.snapshot)
-    reader = SnapshotReader(cloud.blocks, part.snapshot)
-    survey = blocks.survey(reader, written.size_gib)
-    wanted = (
-        [int(number) for number in then.hashes]
-        if then
-        else blocks.sample(written, part.snapshot, survey.landmarks)
-    )
-    hashes = {number: reader.digest(number) for number in wanted}
-    known = then or earlier
-    checks = [
-        blocks.not_collapsed(written, earlier.written if earlier else None),
-        *blocks.sound(survey.findings, known.formats if known else None),
-    ]
-    if then:
-        kept = {int(number): value for number, value in then.hashes.items()}
-        checks.append(blocks.compare(kept, hashes))
-    kept_now = {str(number): value for number, value in hashes.items() if value}
-    return Sampled(len(written.present), survey.formats, kept_now), checks
-
-
-def _name(point: RecoveryPoint) -> str:
-    return f"{point.id}.blocks"
-
-
-def _kept(point: RecoveryPoint, cloud: Drilling) -> dict[str, Sampled]:
-    """Per volume, what an earlier look has kept; empty if nobody has looked."""
-    if point.kind.service is not Service.EC2:
-        return {}
-    try:
-        found = json.loads(cloud.manifests.read(_name(point)))
-    except NotThere:
-        return {}
-    return {
-        volume: Sampled(one["written"], one["formats"], one["hashes"])
-        for volume, one in found["volumes"].items()
-    }
-
-
-def _to_json(found: Mapping[str, Sampled]) -> bytes:
-    document = {"schema": 1, "volumes": {volume: asdict(one) for volume, one in found.items()}}
-    return json.dumps(document, sort_keys=True, indent=1).encode()

@@ -100,6 +100,35 @@ class Drill:
     cost: float = 0.0
     """USD, as estimated beforehand."""
 
+    @property
+    def resource(self) -> str:
+        return self.point.resource
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A drill that was begun, and counts against the budget."""
+
+    run: str
+    resource: str
+    point: str
+    """The recovery point's id."""
+    level: Level
+    begun_at: datetime
+    usd: float
+    """As estimated beforehand."""
+    is_running: bool = True
+
+
+@dataclass(frozen=True)
+class SignOff:
+    """What a person says who has followed the page of an exercise."""
+
+    by: str
+    passed: bool
+    note: str
+    at: datetime
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -123,6 +152,10 @@ class Proof:
     """The number of its evidence in the resource's chain."""
     digest: str = ""
     """SHA-256 of its evidence, in hex."""
+    found: Mapping[str, str] = field(default_factory=dict)
+    """What the last drill at the level that passed has found in what it restored, by name of the
+    check: the next one's findings are compared with it.
+    """
 
 
 @dataclass(frozen=True)

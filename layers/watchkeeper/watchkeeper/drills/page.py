@@ -49,8 +49,13 @@ def page(evidence: Evidence, digest: str, previous: Sequence[Proof] = ()) -> str
     newest first.
     """
     name = text(evidence.name or evidence.resource, 120)
+    title = f"{evidence.verdict.value.title()}: restore drill of {name}"
+    return document(title, "".join(_content(evidence, digest, previous)))
+
+
+def document(title: str, content: str) -> str:
+    """A page whose title and content are markup already."""
     locked = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    content = "".join(_content(evidence, digest, previous))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
@@ -58,7 +63,7 @@ def page(evidence: Evidence, digest: str, previous: Sequence[Proof] = ()) -> str
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{evidence.verdict.value.title()}: restore drill of {name}</title>\n"
+        f"<title>{title}</title>\n"
         f"<style>{STYLE}</style>\n</head>\n<body>\n{figures.SHAPES}\n<main>\n{content}</main>\n"
         "</body>\n</html>\n"
     )
@@ -72,7 +77,7 @@ def _content(evidence: Evidence, digest: str, previous: Sequence[Proof]) -> Iter
     yield _drilled(evidence)
     yield _leftovers(evidence)
     if evidence.level is Level.EXERCISE:
-        yield SIGN_OFF
+        yield SIGNATURES
     if previous:
         yield _earlier(previous)
     yield _audited(evidence)
@@ -280,7 +285,7 @@ def _things(told: str, things: Sequence[str]) -> str:
 
 # ── For people who sign, and people who audit ─────────────────────────────────────────────────────
 
-SIGN_OFF = section(
+SIGNATURES = section(
     "sign-off",
     "Sign-off",
     paragraph(

@@ -25,8 +25,8 @@ from pydantic import (
 )
 
 from watchkeeper.drills.due import READING
-from watchkeeper.drills.model import CAPABILITY, Level
-from watchkeeper.drills.questions import EXAMPLE, DatabaseQuestions, Number, Question
+from watchkeeper.drills.model import CAPABILITY, Level, Questioned
+from watchkeeper.drills.questions import EXAMPLE, DatabaseQuestions, Number
 from watchkeeper.durations import Duration
 from watchkeeper.policy_text import (
     Dangers,
@@ -34,7 +34,6 @@ from watchkeeper.policy_text import (
     OneLine,
     Policy,
     PolicyDecision,
-    PolicyRefused,
     Problem,
     read_policy,
     which_policy,
@@ -94,10 +93,9 @@ DEFAULT_DRILLS_POLICY: Final[dict[str, Any]] = {
     "every": {
         "metadata": "1d",  # costs nothing
         "blocks": "7d",  # costs less than a cent
-        # This version restores nothing yet.
-        "restore": "never",
-        "check": "never",
-        "exercise": "never",
+        "restore": "30d",
+        "check": "30d",
+        "exercise": "365d",  # takes a person's day; without anybody in sign_off, none is begun
     },
     "rto": "24h",
     # What each plan of the default backups policy promises by its name.
@@ -175,9 +173,9 @@ class Every(Policy):
 
     metadata: Interval = Field(default=Duration(days=1), examples=["1d"])
     blocks: Interval = Field(default=Duration(days=7), examples=["7d"])
-    restore: Interval = Field(default="never", examples=["30d"])
-    check: Interval = Field(default="never", examples=["30d"])
-    exercise: Interval = Field(default="never", examples=["365d"])
+    restore: Interval = Field(default=Duration(days=30), examples=["30d"])
+    check: Interval = Field(default=Duration(days=30), examples=["30d"])
+    exercise: Interval = Field(default=Duration(days=365), examples=["365d"])
 
 
 class EveryOfPlan(Policy):
@@ -270,10 +268,10 @@ class DrillsPolicy(Policy):
         own = self.plans[plan].rto if plan in self.plans else None
         return (own or self.rto).approximate()
 
-    def questions(self, arn: str, tags: Mapping[str, str]) -> list[tuple[str, Question]]:
-        """What to ask a database, each with the name of the database within that is asked."""
+    def questions(self, arn: str, tags: Mapping[str, str]) -> list[Questioned]:
+        """What to ask a database."""
         return [
-            (asked.database, question)
+            Questioned(asked.database, **question.model_dump())
             for asked in self.checks
             if asked.are_for(arn, tags)
             for question in asked.queries
@@ -317,25 +315,7 @@ def decide_drills_policy(
 
     `None` means that there is none; what could not be read must not be passed as `None`.
     """
-    return which_policy(stored_text, last_good, _parse_what_is_built, default_drills_policy)
-
-
-def _parse_what_is_built(text: str) -> DrillsPolicy:
-    """Nothing is promised that this version cannot do."""
-    policy = parse_drills_policy(text)
-    problems = [
-        Problem(
-            f"plans.{plan}.every.{level.value}" if plan else f"every.{level.value}",
-            "this version restores nothing yet",
-            'write "never"',
-        )
-        for plan in ("", *policy.plans)
-        for level in Level
-        if level not in READING and policy.interval(plan, level)
-    ]
-    if problems:
-        raise PolicyRefused(CAPABILITY, problems)
-    return policy
+    return which_policy(stored_text, last_good, parse_drills_policy, default_drills_policy)
 
 
 @cache

@@ -91,7 +91,19 @@ class Left:
     """As its adapter has it."""
 
 
-class Restorer(Protocol):
+class Remover(Protocol):
+    """Finds and removes what drills have made."""
+
+    def left(self) -> Sequence[Left]:
+        """Everything of this service that any drill has made, of every stack. Describe may lag."""
+
+    def remove(self, left: Left, now: datetime, /) -> str:
+        """Empty if it is being removed, or gone; otherwise what must pass first. Raises Refused of
+        what is not a drill's.
+        """
+
+
+class Restorer(Remover, Protocol):
     """Makes, examines and removes what drills restore of one service. Every method may be called
     again after an attempt that nobody heard of, and then finds what that one has made.
     """
@@ -115,11 +127,3 @@ class Restorer(Protocol):
 
     def examine(self, one: Restoring, facts: Facts, now: datetime, /) -> Pending | Answers:
         """L3: look into it, and compare what is found with what was written down."""
-
-    def left(self) -> Sequence[Left]:
-        """Everything of this service that any drill has made, of every stack. Describe may lag."""
-
-    def remove(self, left: Left, now: datetime, /) -> str:
-        """Empty if it is being removed, or gone; otherwise what must pass first. Raises Refused of
-        what is not a drill's.
-        """

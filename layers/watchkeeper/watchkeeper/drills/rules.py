@@ -26,7 +26,7 @@ from watchkeeper.drills.due import (
     levels_of,
 )
 from watchkeeper.drills.forecast import MONTH, Shortfall, forecast
-from watchkeeper.drills.model import Drill, Level, Subject
+from watchkeeper.drills.model import Begun, Drill, Level, Subject
 from watchkeeper.schedules import occurrences
 
 if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none
@@ -73,7 +73,7 @@ class Choice:
 def choose(
     subjects: Iterable[Subject],
     policy: "DrillsPolicy",
-    running: Sequence[Drill],
+    running: Sequence[Drill | Begun],
     spent: float,
     now: datetime,
     seed: str,
@@ -185,7 +185,7 @@ class _Taking:
     def __init__(
         self,
         policy: "DrillsPolicy",
-        running: Sequence[Drill],
+        running: Sequence[Drill | Begun],
         spent: float,
         now: datetime,
         seed: str,
@@ -193,8 +193,8 @@ class _Taking:
     ) -> None:
         self.policy, self.spent, self.now, self.seed, self.known = policy, spent, now, seed, known
         self.closed = policy.closed_by(now)
-        self.running = {(one.point.resource, one.level) for one in running}
-        self.restoring = {one.point.resource for one in running if one.level not in READING}
+        self.running = {(one.resource, one.level) for one in running}
+        self.restoring = {one.resource for one in running if one.level not in READING}
         self.drills: list[Drill] = []
         self.failed: list[NoDrill] = []
         self.put_off: list[PutOff] = []

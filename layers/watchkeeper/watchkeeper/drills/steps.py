@@ -11,21 +11,29 @@ from watchkeeper.aws.drills import Planned
 from watchkeeper.aws.ebs_blocks import WrongChecksum
 from watchkeeper.aws.errors import NotThere, Refused
 from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint
-from watchkeeper.drills import controls
+from watchkeeper.drills import controls, noted
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import Control, Evidence, Point, digest
+from watchkeeper.drills.exercise import EXERCISE
+from watchkeeper.drills.forecast import MONTH
+from watchkeeper.drills.janitor import JANITOR
 from watchkeeper.drills.looks import looked_at
-from watchkeeper.drills.model import Check, Drill, Level, Proof, Subject, Verdict
+from watchkeeper.drills.model import Begun, Check, Drill, Level, Proof, Subject, Verdict
 from watchkeeper.drills.page import page
 from watchkeeper.drills.points import candidates, nothing
-from watchkeeper.drills.rules import Choice, NoDrill, choose
+from watchkeeper.drills.restore import RESTORE
+from watchkeeper.drills.rules import Choice, NoDrill, PutOff, choose
 from watchkeeper.news.base import LINE, LINES
-from watchkeeper.news.drills import DrillsFailed, DrillsReported
-from watchkeeper.runs.record import Done, Report, Run, Step, Waiting
+from watchkeeper.news.drills import DrillsChosen, DrillsFailed, DrillsReported
+from watchkeeper.runs.record import Done, Report, Run, Step, Waiting, new_run
 
 SLICE = 10
 """Drills between two savings of progress: a volume's blocks are some ninety calls, so ten instances
 of three volumes take two to three minutes of a function's ten.
+"""
+TRIES = 3
+"""Attempts that were cut off, after which it is the drill that ends them: so many Lambda itself
+makes of an event. The engine gives up the whole round after five.
 """
 
 
@@ -37,12 +45,33 @@ def ensure_chosen(run: Run, cloud: Drilling, now: datetime) -> Report:
         if "resource" in run.facts:
             choice = _by_hand(run, subjects)
         else:
-            everyone = list(subjects.values())
-            known = cloud.known(everyone)
-            choice = choose(everyone, cloud.policy(), (), 0.0, now, cloud.stack, known)
-        cloud.drills.freeze(run.id, _planned(choice, subjects), _facts(choice))
+            choice = chosen(list(subjects.values()), cloud, now)
+        cloud.drills.freeze(run.id, _planned(choice, subjects), _facts(choice, now))
         facts = cloud.drills.decided(run.id) or {}
-    return Done(facts)
+    restores = [one for one in cloud.drills.all(run.id) if one.is_restore]
+    told = DrillsChosen.about(
+        run,
+        at=now,
+        drills=int(facts["drills"]),
+        restores=[f"{one.name or one.resource}: {one.why}, ${one.cost}" for one in restores],
+        put_off=facts["put_off_lines"].splitlines(),
+        shortfalls=facts["shortfalls"].splitlines(),
+        estimate=float(facts["estimate"]),
+    )
+    return Done(facts, news=[told])
+
+
+def chosen(everyone: Sequence[Subject], cloud: Drilling, now: datetime) -> Choice:
+    """What is due, and fits into the budget that the drills of the last weeks leave."""
+    lately = list(cloud.begun.since(now - MONTH))
+    running = [one for one in lately if one.is_running]
+    spent = sum(one.usd for one in lately)
+    known = cloud.known(everyone)
+    return choose(everyone, cloud.policy(), running, spent, now, cloud.stack, known)
+
+
+def line(one: PutOff) -> str:
+    return f"{one.name or one.resource} at level {one.level.value}: {one.why}"
 
 
 def _by_hand(run: Run, subjects: Mapping[str, Subject]) -> Choice:
@@ -79,22 +108,75 @@ def _without_point(one: NoDrill, subjects: Mapping[str, Subject]) -> Planned:
     return Planned(one.resource, one.name, plan, one.level, one.why)
 
 
-def _facts(choice: Choice) -> dict[str, str]:
+def _facts(choice: Choice, now: datetime) -> dict[str, str]:
     return {
+        "chosen_at": naming.instant(now),
         "drills": str(len(choice.drills) + len(choice.failed)),
         "put_off": str(len(choice.put_off)),
+        "put_off_lines": "\n".join(line(one)[:LINE] for one in choice.put_off[:LINES]),
         "shortfalls": "\n".join(one.why[:LINE] for one in choice.findings[:LINES]),
         "estimate": f"{choice.estimate:.2f}",
     }
 
 
+def ensure_begun(run: Run, cloud: Drilling, now: datetime) -> Report:
+    """Start a run for each drill that restores something; the sweep wakes them all. The budget
+    counts them first: a record too much is seen, one too little would be spent twice.
+    """
+    chosen_at = naming.parse_instant(run.facts["chosen_at"])
+    planned = cloud.drills.all(run.id)
+    restores = [one for one in planned if one.is_restore]
+    for one in restores:
+        cloud.begun.begin(
+            _begun(naming.restore_id(run.id, one.resource, one.level), one, chosen_at)
+        )
+    reading = sum((Decimal(one.cost) for one in planned if not one.is_restore), Decimal(0))
+    if reading:
+        read = Begun(run.id, "", "", Level.BLOCKS, chosen_at, float(reading), is_running=False)
+        cloud.begun.begin(read)
+    proofs = {(one.resource, one.level): one for one in cloud.proofs.latest()}
+    cloud.runs.start_many(_restore(run, one, proofs, now) for one in restores)
+    return Done({"begun": str(len(restores))})
+
+
+def _begun(run_id: str, one: Planned, at: datetime) -> Begun:
+    return Begun(run_id, one.resource, one.point, one.level, at, float(one.cost))
+
+
+def _restore(
+    run: Run, one: Planned, proofs: Mapping[tuple[str, Level], Proof], now: datetime
+) -> Run:
+    last = proofs.get((one.resource, one.level))
+    facts = {
+        "workflow": "exercise" if one.level is Level.EXERCISE else "restore",
+        "resource": one.resource,
+        "name": one.name,
+        "plan": one.plan,
+        "level": one.level.value,
+        "point": one.point,
+        "others": "yes" if one.others else "",
+        "why": one.why,
+        "cost": one.cost,
+        "begun_at": run.facts["chosen_at"],
+        "before": noted.pairs(last.found) if last else "",
+    }
+    name = naming.restore_id(run.id, one.resource, one.level)
+    return new_run(name, WORKFLOWS[facts["workflow"]], now, **facts)
+
+
 def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
-    """Drill slice after slice. Whatever keeps a drill from a verdict is its failure."""
+    """Drill slice after slice. Whatever keeps a drill from a verdict is its failure.
+
+    Once an attempt was cut off, one by one: then the drill that crashes is known, and the others
+    are drilled.
+    """
     looked = int(run.facts.get("looked", "0"))
-    slice_ = cloud.drills.of(run.id, looked, SLICE)
+    slice_ = cloud.drills.of(run.id, looked, 1 if run.unclear_since else SLICE)
     if not slice_:
         return Done()
-    latest = {(one.resource, one.level): one for one in cloud.proofs.latest()}
+    latest = {
+        (one.resource, one.level): cloud.proofs.newest(one.resource, one.level) for one in slice_
+    }
     proofs = [_drill(run, planned, cloud, now) for planned in slice_]
     failed = [proof for proof in proofs if proof.verdict is Verdict.FAILED]
     fresh = [one for one in failed if _is_fresh(one, latest.get((one.resource, one.level)))]
@@ -154,7 +236,7 @@ def _drill(run: Run, planned: Planned, cloud: Drilling, now: datetime) -> Proof:
     known = cloud.others if planned.others else cloud.catalogue
     history = known.of(planned.resource)
     point = next((one for one in history if planned.point and one.id == planned.point), None)
-    checks, failure = _asked(planned, point, history, cloud, now)
+    checks, failure = _asked(run, planned, point, history, cloud, now)
     proven = controls.proven(now)
     if not failure and (refused := controls.unproven(checks, proven)):
         failure = f"{refused[0]!r} was not seen to fail where it must, and proves nothing"
@@ -167,6 +249,7 @@ def _drill(run: Run, planned: Planned, cloud: Drilling, now: datetime) -> Proof:
 
 
 def _asked(
+    run: Run,
     planned: Planned,
     point: RecoveryPoint | None,
     history: Sequence[RecoveryPoint],
@@ -174,6 +257,8 @@ def _asked(
     now: datetime,
 ) -> tuple[list[Check], str]:
     """The checks, and what kept them from being asked."""
+    if run.attempts > TRIES:
+        return [], f"the check crashed, or was cut off, {TRIES} times: see the function's log"
     if not planned.point:
         return [], planned.why
     if point is None or point.state not in COUNTS:
@@ -224,7 +309,9 @@ def _filed(run: Run, planned: Planned, evidence: Evidence, cloud: Drilling) -> P
         planned.resource, evidence.run, run.entered_at, document
     )
     filed = Evidence.of(stored)
-    cloud.evidence.write_page(planned.resource, sequence, page(filed, digest(stored)))
+    # If it has crashed on its page, an earlier attempt has filed its checks.
+    if run.attempts <= TRIES or not filed.checks:
+        cloud.evidence.write_page(planned.resource, sequence, page(filed, digest(stored)))
     return Proof(
         resource=planned.resource,
         level=planned.level,
@@ -241,10 +328,14 @@ def _filed(run: Run, planned: Planned, evidence: Evidence, cloud: Drilling) -> P
 
 ROUND = (
     Step("choose", ensure_chosen,   within=timedelta(hours=1)),
+    Step("begin",  ensure_begun,    within=timedelta(hours=1)),
     Step("look",   ensure_looked,   within=timedelta(hours=6)),
     Step("report", ensure_reported, within=timedelta(hours=1)),
 )  # fmt: skip
 
 
+WORKFLOWS = {"": ROUND, "restore": RESTORE, "exercise": EXERCISE, "janitor": JANITOR}
+
+
 def workflow(run: Run) -> Sequence[Step]:
-    return ROUND
+    return WORKFLOWS.get(run.facts.get("workflow", ""), ())
