@@ -55,6 +55,15 @@ invoke: build  ## Run FUNCTION on EVENT in Lambda's own container (needs Docker)
 		$(SAM) local invoke $(FUNCTION) --region us-east-1 --template .aws-sam/build/local.yaml --event $(EVENT) \
 		--env-vars $(ENV_VARS) --skip-pull-image $(ARGS)
 
+##@ Check the evidence
+
+BUCKET ?=
+FOLDER ?=
+# With your own AWS credentials, which may only have to list versions and read them.
+verify-evidence: $(READY)  ## Check the chains of evidence in BUCKET, or in FOLDER, a copy of it; ARGS='--resource ARN --anchor NUMBER:DIGEST'
+	@[ "$(BUCKET)$(FOLDER)" ] || { echo "Say where: make verify-evidence BUCKET=name, or FOLDER=path" >&2; exit 2; }
+	@$(RUN) -m watchkeeper.drills.verify $(if $(FOLDER),--folder "$(FOLDER)") $(BUCKET) $(ARGS)
+
 ##@ Change it
 
 test: $(READY)  ## Run the tests; TESTS=tests/unit for some of them, ARGS=-x for pytest's options
@@ -104,7 +113,7 @@ clean:  ## Remove what was built, the simulated account's state and caches; the 
 help:  ## Show this list
 	@awk 'BEGIN { FS = ":.*  ## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*  ## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the dependencies layer installs: the project's dependencies as locked, each with its hashes.
 define EXPORT_LAYER
@@ -125,4 +134,4 @@ $(SAM_READY) $(CHECKOV_READY) $(MINISTACK_READY): .tools/%/.ready: uv.lock $(REA
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
 	@touch $@
 
-.PHONY: help demo cloud deploy-local invoke test check check-code check-template check-locks fix bench year lock build clean
+.PHONY: help demo cloud deploy-local invoke verify-evidence test check check-code check-template check-locks fix bench year lock build clean

@@ -103,15 +103,18 @@ class Ec2Restores:
     def operations(self) -> dict[str, Callable[[Any], Any]]:
         """API operations, by moto's name for them, that this file answers itself or tells more."""
         return {
-            "create_volume": self._once("create_volume", self._slow(EC2Response.create_volume)),
-            "run_instances": self._once("run_instances", self._starting(EC2Response.run_instances)),
+            "create_volume": self.once("create_volume", self._slow(EC2Response.create_volume)),
+            "run_instances": self.once("run_instances", self._starting(EC2Response.run_instances)),
             "terminate_instances": self._ending(EC2Response.terminate_instances),
             "delete_volume": _as_method(self.delete_volume),
             "describe_volume_status": _as_method(self.describe_volume_status),
         }
 
-    def _once(self, name: str, moto_does: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html"""
+    def once(self, name: str, moto_does: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """An operation that a client token keeps from being done twice.
+
+        https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html
+        """
 
         def operation(response: Any) -> Any:
             token = response._get_param("ClientToken")

@@ -150,6 +150,8 @@ class RdsRestores:
     password_takes: timedelta = timedelta(minutes=1)
     deletion_takes: timedelta = timedelta(minutes=5)
     quota: int = DATABASES
+    made: int = 0
+    """Instances and clusters that were ever restored."""
     _doomed: dict[str, str] = field(default_factory=dict)
     """By the ARN of the snapshot, the state in which what is restored from it ends."""
     _losing: dict[str, set[str]] = field(default_factory=dict)
@@ -301,6 +303,7 @@ class RdsRestores:
         self._settle(made, told, self._losing.get(found.arn, set()))
         self._restored[made.arn] = self.content_of_snapshot(name)
         self._begin(made, self._doomed.get(found.arn))
+        self.made += 1
         return made
 
     def _settle(self, made: Any, told: Mapping[str, Any], losing: set[str]) -> None:

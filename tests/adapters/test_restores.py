@@ -21,7 +21,7 @@ from local.aws import (
 from local.pace import INSTANT
 from tests.local.service_box import REGION, TWO_O_CLOCK, ServiceBox, service_box
 from watchkeeper import naming
-from watchkeeper.aws import restores_ec2
+from watchkeeper.aws import restores_ec2, verifiers
 from watchkeeper.aws.errors import NotThere, OverQuota, Refused
 from watchkeeper.aws.restores_dynamodb import (
     RestoredTable,
@@ -36,6 +36,7 @@ from watchkeeper.aws.restores_rds import (
     Isolation,
     RestoredDatabases,
 )
+from watchkeeper.aws.verifiers import VerifierDismantler, Verifiers, VerifierMaker
 from watchkeeper.backups.model import Kind
 
 EXTENSIONS = (
@@ -284,11 +285,16 @@ def test_a_table_waits_for_others_and_spares_what_no_drill_made(box: Box, backup
 
 
 @pytest.fixture
-def volumes(box: Box) -> VolumeRestorer:
+def volumes() -> VolumeRestorer:
+    return VolumeRestorer(f"{REGION}a")
+
+
+@pytest.fixture
+def starter(box: Box) -> VerifierMaker:
     subnet, group = box.isolation()
     box.client("iam").create_instance_profile(InstanceProfileName="verifier")
-    there = restores_ec2.Isolation(subnet, f"{REGION}a", group, "verifier", "ami-1", "t4g.small")
-    return VolumeRestorer(there)
+    there = verifiers.Isolation("vpc-1", subnet, group, group, "verifier", "ami-1", "t4g.small")
+    return VerifierMaker(there)
 
 
 def snapshot_of(aws: Any) -> str:
@@ -297,13 +303,14 @@ def snapshot_of(aws: Any) -> str:
 
 
 def test_volumes_are_restored_once_attached_and_taken_down(
-    box: Box, volumes: VolumeRestorer
+    box: Box, volumes: VolumeRestorer, starter: VerifierMaker
 ) -> None:
     aws, made, dismantler = box.client("ec2"), RestoredVolumes(), VolumeDismantler()
+    started = Verifiers()
     snapshots = [snapshot_of(aws), snapshot_of(aws)]
     ids = [volumes.restore(one, TAGS) for one in [*snapshots, *snapshots]]
     assert ids[:2] == ids[2:]
-    starts = [volumes.start_verifier(TAGS) for _ in range(2)]
+    starts = [starter.start(TAGS) for _ in range(2)]
     assert starts[0] == starts[1]
     restored = [one for one in made.volumes(NAME) if one.snapshot]
     assert [(one.id, one.snapshot, one.state) for one in restored] == [
@@ -311,39 +318,41 @@ def test_volumes_are_restored_once_attached_and_taken_down(
     ]
     assert dismantler.delete(restored[0]) == "EC2 does not delete it while it is creating"
     box.wait(21)
-    [verifier] = made.verifiers(NAME)
+    [verifier] = started.instances(NAME)
     assert (verifier.id, verifier.state) == (starts[0], "running")
     shown = aws.describe_instances(InstanceIds=starts[:1])["Reservations"][0]["Instances"][0]
     assert "PublicIpAddress" not in shown
-    assert shown["SubnetId"] == volumes.isolation.subnet
+    assert shown["SubnetId"] == starter.isolation.subnet
     for _ in range(2):
         ready = next(one for one in made.volumes(NAME) if one.id == ids[0])
-        volumes.attach(ready, verifier, "/dev/sdf")
+        volumes.attach(ready, verifier.id, "/dev/sdf")
     ready = next(one for one in made.volumes(NAME) if one.id == ids[0])
     assert ready.attached_to == verifier.id
     assert ready.initialised == 50
     assert "in-use" in dismantler.delete(ready)
     for _ in range(2):
-        dismantler.terminate(made.verifiers())
+        VerifierDismantler().terminate(started.instances())
     box.wait(2)
-    assert made.verifiers()[0].is_gone
+    assert started.instances()[0].is_going
     assert [dismantler.delete(one) for one in made.volumes()] == ["", ""]
     box.wait(2)
     assert made.volumes() == []
     assert len(aws.describe_volumes()["Volumes"]) == 2  # those that the snapshots are of
 
 
-def test_nothing_without_a_drills_tag_is_made_or_deleted(box: Box, volumes: VolumeRestorer) -> None:
+def test_nothing_without_a_drills_tag_is_made_or_deleted(
+    box: Box, volumes: VolumeRestorer, starter: VerifierMaker
+) -> None:
     aws = box.client("ec2")
     snapshot = snapshot_of(aws)
     [shown] = aws.describe_volumes()["Volumes"]
     volume = restores_ec2.RestoredVolume(shown["VolumeId"], "available", "", "", TWO_O_CLOCK, None)
-    verifier = restores_ec2.Verifier("i-0123456789abcdef0", "running", TWO_O_CLOCK)
+    verifier = verifiers.Instance("i-0123456789abcdef0", "running", TWO_O_CLOCK)
     for call in (
         lambda: VolumeDismantler().delete(volume),
-        lambda: VolumeDismantler().terminate([verifier]),
+        lambda: VerifierDismantler().terminate([verifier]),
         lambda: volumes.restore(snapshot, {}),
-        lambda: volumes.start_verifier({"watchkeeper:drill": "mine"}),
+        lambda: starter.start({"watchkeeper:drill": "mine"}),
     ):
         with pytest.raises(Refused, match="NotOurs"):
             call()

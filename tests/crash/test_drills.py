@@ -236,6 +236,38 @@ def test_emptied_and_truncated_are_caught_by_who_never_looked_before(morning: Ac
     assert [one.verdict for one in aside(story)] == ["failed", "failed"]
 
 
+def test_a_drill_of_an_older_one_keeps_what_the_newest_is(morning: Account) -> None:
+    """So that even the first drill of that one sees a bit that has flipped meanwhile."""
+
+    def story() -> tuple[Filed, Filed]:
+        older = tomorrow(morning)
+        first = drill(morning, PLAIN, point=older)
+        flip_a_sampled_block(morning)
+        return first, drill(morning, PLAIN)
+
+    good, bad = aside(story)
+    assert good.verdict == "passed", good.failure
+    assert bad.failure.startswith("sampled blocks: expected"), bad.failure
+
+
+def test_an_empty_newest_fails_the_drill_of_an_older_one(morning: Account) -> None:
+    def story() -> Filed:
+        older = tomorrow(morning)
+        morning.blocks.empty(morning.snapshot(PLAIN))
+        return drill(morning, PLAIN, point=older)
+
+    bad = aside(story)
+    assert bad.failure.startswith("written blocks of the newest: expected at least"), bad.failure
+
+
+def tomorrow(made: Account) -> str:
+    """After the next night, and before its round; the id of what is not the newest any more."""
+    older = str(made.record(PLAIN)["id"])
+    made.cloud.clock.run_until(ROUND + timedelta(hours=23, minutes=45))
+    assert made.record(PLAIN)["id"] != older
+    return older
+
+
 def test_people_are_told_once_of_what_goes_on_failing(morning: Account) -> None:
     def story() -> Outcome:
         delete(morning)
@@ -268,6 +300,29 @@ def test_the_round_goes_on_past_what_fails(morning: Account) -> None:
     assert [one.verdict for one in end.chains[PLAIN]] == ["failed"]
     assert [one.verdict for one in end.chains[SECRET]] == ["passed"]
     assert set(end.runs.values()) == {"done"}
+
+
+def test_a_check_that_crashes_fails_its_own_drill_alone(morning: Account) -> None:
+    """What it is compared with was recorded in a way that nobody thought of."""
+
+    def story() -> Outcome:
+        sized_in_words = {"snapshot": "snap-0", "volume": morning.volumes[PLAIN], "gib": "four"}
+        morning.rewrite(
+            PLAIN, id="0" * 16, sk="2026-11-22T02:00:00.000Z#" + "0" * 16,
+            created_at="2026-11-22T02:00:00.000Z", parts=[sized_in_words],
+        )  # fmt: skip
+        return run_round(morning)
+
+    end = aside(story)
+    assert [(one.verdict, one.failure) for one in end.chains[PLAIN]] == [
+        ("failed", "the check crashed, or was cut off, 3 times: see the function's log")
+    ]
+    assert [one.verdict for one in end.chains[SECRET]] == ["passed"]
+    assert (end.proofs[PLAIN], end.proofs[SECRET]) == ({"blocks": "failed"}, {"blocks": "passed"})
+    assert set(end.runs.values()) == {"done"}
+    assert set(end.pages.values()) == {0}
+    assert end.told == ("Drills failed: 1 more, 1 in all",)
+    assert not end.breaks
 
 
 def test_a_stop_holds_the_round_and_lifting_it_lets_it_go_on(morning: Account) -> None:

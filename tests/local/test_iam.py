@@ -20,7 +20,8 @@ from local.iam import (
     policy_statements,
     role_statements,
 )
-from local.iam_actions import ANY_RESOURCE, OPERATIONS, Account, CannotJudge, Request
+from local.iam_actions import ANY_RESOURCE, OPERATIONS
+from local.iam_requests import Account, CannotJudge, Request
 from local.iam_template import (
     Resolver,
     customer_keys,

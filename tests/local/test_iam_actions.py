@@ -6,16 +6,8 @@ from typing import Any, NamedTuple
 import botocore.session
 import pytest
 
-from local.iam_actions import (
-    ANY_RESOURCE,
-    KNOWN_KEYS,
-    KNOWN_PREFIXES,
-    OPERATIONS,
-    Account,
-    CannotJudge,
-    Request,
-    requests_of,
-)
+from local.iam_actions import ANY_RESOURCE, OPERATIONS, requests_of
+from local.iam_requests import KNOWN_KEYS, KNOWN_PREFIXES, Account, CannotJudge, Request
 
 TABLE = "arn:aws:dynamodb:eu-west-1:111122223333:table/state"
 SECRET_TABLE = "arn:aws:dynamodb:eu-west-1:111122223333:table/secrets"
@@ -971,7 +963,7 @@ NOT_A_STRING = object()
 @pytest.mark.parametrize(
     ("service", "operation", "params", "reason"),
     [
-        ("ec2", "TerminateInstances", {"InstanceIds": ["i-1"]}, "ec2 TerminateInstances"),
+        ("ec2", "StopInstances", {"InstanceIds": ["i-1"]}, "ec2 StopInstances"),
         ("quantum", "Entangle", {}, "quantum Entangle"),
         ("ec2", "DeleteSnapshot", {}, "parameter 'SnapshotId' is missing"),
         ("ec2", "CreateTags", {"Resources": ["sg-1"], "Tags": []}, "what kind of resource 'sg-1'"),
@@ -1011,7 +1003,7 @@ NOT_A_STRING = object()
             "does not say `pk = :value`",
         ),
         ("ssm", "GetParametersByPath", {"Path": "/a", "WithDecryption": True}, "KMS keys"),
-        ("ssm", "PutParameter", {"Name": "/a", "Type": "SecureString"}, "SecureString"),
+        ("ssm", "PutParameter", {"Name": "/a", "KeyId": "1234"}, "SecureString"),
         ("s3", "PutObject", {"Bucket": "b", "Key": "k", "SSEKMSKeyId": "1234"}, "KMS key"),
         ("s3", "GetObject", {"Bucket": "b", "Key": "who knows"}, "whether there is .*b/who knows"),
         (

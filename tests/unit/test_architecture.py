@@ -13,13 +13,15 @@ DECIDE = {
     "backups/model.py", "backups/quota.py", "backups/removal.py", "backups/retention.py",
     "backups/rules.py", "backups/services.py", "backups/steady.py", "backups/windows.py",
     "drills/blocks.py", "drills/chain.py", "drills/controls.py", "drills/costs.py",
-    "drills/due.py", "drills/evidence.py", "drills/file_systems.py", "drills/findings.py",
-    "drills/forecast.py", "drills/metadata.py", "drills/model.py", "drills/page.py",
-    "drills/partitions.py", "drills/points.py", "drills/policy.py", "drills/questions.py",
-    "drills/rules.py",
-    "durations.py", "policy.py", "quoting.py", "schedules.py",
+    "drills/due.py", "drills/evidence.py", "drills/figures.py", "drills/file_systems.py",
+    "drills/findings.py", "drills/forecast.py", "drills/markup.py", "drills/metadata.py",
+    "drills/model.py", "drills/page.py", "drills/partitions.py", "drills/points.py",
+    "drills/policy.py", "drills/questions.py", "drills/restoring.py", "drills/rules.py",
+    "drills/style.py",
+    "durations.py", "policy.py", "policy_text.py", "quoting.py", "schedules.py",
+    *(module.relative_to(LAYER).as_posix() for module in MODULES if module.match("*_checks.py")),
 }  # fmt: skip
-"""Modules that decide: they import nothing that acts."""
+"""Modules that decide, all that compare among them: they import nothing that acts."""
 ACT = ("watchkeeper.aws", "watchkeeper.runs", "watchkeeper.news", "watchkeeper.telemetry")
 CLOCKS = {"now", "utcnow", "today", "time", "monotonic", "sleep"}
 

@@ -310,16 +310,16 @@ DIGITS_OF_RUN = 8
 
 
 def recovered_name(original: str, run_id: str, longest: int) -> str:
-    """Beside the original, and never its own; cut to what its service takes. RDS takes neither two
-    hyphens in a row nor a capital letter.
+    """Beside the original, and never its own; cut to what its service takes. RDS takes no two
+    hyphens in a row.
     """
     ending = f"{RECOVERED}{short_id(run_id)[:DIGITS_OF_RUN]}"
     return original[: longest - len(ending)].rstrip("-.") + ending
 
 
 def is_recovered(name: str) -> bool:
-    """Whether a recovery gave this name."""
-    return re.fullmatch(rf".+{RECOVERED}[0-9a-f]{{{DIGITS_OF_RUN}}}", name) is not None
+    """Whether a recovery gave this name; that of a cluster's member has a number behind it."""
+    return re.fullmatch(rf".+{RECOVERED}[0-9a-f]{{{DIGITS_OF_RUN}}}(-[0-9]+)?", name) is not None
 
 
 def recovered_tags(stack: str, run_id: str, name: str) -> dict[str, str]:

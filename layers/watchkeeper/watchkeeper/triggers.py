@@ -232,6 +232,21 @@ class SignOffNow(_Trigger):
     note: str = Field(default="", max_length=400)
 
 
+class RecoverNow(_Trigger):
+    """Restore one resource to a new name beside itself, in earnest: what is made stays."""
+
+    trigger: Literal["by-hand"]
+    request_id: RequestId
+    level: Literal["real"]
+    resource: ResourceArn
+    point: PointId | None = None
+    """The recovery point's id in the catalogue; the newest one if it is left out."""
+    zone: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+[a-z0-9-]*$")] | None = (
+        None
+    )
+    """The availability zone of volumes; the original's if it is left out."""
+
+
 # ── Per function ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -270,6 +285,10 @@ DrillRestoresTrigger = Annotated[
     | Annotated[ShowDrills, Tag("show")],
     Discriminator(_kind_of),
 ]
+RecoverResourcesTrigger = Annotated[
+    Annotated[Wake, Tag("wake")] | Annotated[RecoverNow, Tag("by-hand")],
+    Discriminator(_kind_of),
+]
 
 # Built when first used: a function pays for its own union, not for everybody's.
 _LATER = ConfigDict(defer_build=True)
@@ -289,6 +308,9 @@ expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(
 )
 DrillRestoresMeant = Tick | Wake | DrillNow | SignOffNow | ShowDrills
 drill_restores: TypeAdapter[DrillRestoresMeant] = TypeAdapter(DrillRestoresTrigger, config=_LATER)
+recover_resources: TypeAdapter[Wake | RecoverNow] = TypeAdapter(
+    RecoverResourcesTrigger, config=_LATER
+)
 sweep_runs: TypeAdapter[Tick] = TypeAdapter(Tick)
 
 Accepted = TypeVar("Accepted")

@@ -6,6 +6,7 @@ first one of each key is the document.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -123,6 +124,14 @@ class EvidenceStore(EvidenceReader):
             self._write(key, page.encode(), "text/html; charset=utf-8")
         except AlreadyThere:
             return
+
+    @needs("s3:PutObject")
+    def write_exercise(self, drill: str, page: str) -> str:
+        """The key of the page that a person is to follow; the first one stays."""
+        key = naming.exercise_page_key(drill)
+        with suppress(AlreadyThere):
+            self._write(key, page.encode(), "text/html; charset=utf-8")
+        return key
 
     def _looked_back(
         self, chain: list[Stored], run: str, until: datetime

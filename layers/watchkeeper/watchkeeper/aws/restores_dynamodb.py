@@ -5,26 +5,31 @@ No restore takes tags: until a table is active its name alone says whose it is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from watchkeeper import naming
 from watchkeeper.aws.client import client
+from watchkeeper.aws.dynamodb_backups import key_names, key_of, shape
 from watchkeeper.aws.errors import AlreadyThere, NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
 from watchkeeper.aws.restores_rds import check_is_drill
+from watchkeeper.backups.sample import Item
 
 PAGE = 100
 """The most that ListTables gives a page."""
 ON_DEMAND = "PAY_PER_REQUEST"
 """A drill reads a table once: the capacity that its original has provisioned is not paid twice."""
 DELETING = "DELETING"
+LATER = {
+    "LimitExceededException": "DynamoDB to finish other changes to this account's tables",
+    "ResourceInUseException": "DynamoDB to finish creating or changing it",
+}
+"""Answers to a change of a table that pass by themselves, and what has to pass."""
 
 Tags = Mapping[str, str]
-Attributes = Mapping[str, Mapping[str, Any]]
-"""Of an item, each with the letter of its type, as DynamoDB has them."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,23 @@ class RestoredTable:
     source: str
     """The ARN of the backup, or of the table, that it was restored from."""
     is_protected: bool
+    is_restoring: bool = False
+    size: int = 0
+    """Bytes; up to six hours old, and nothing for the first six."""
+    key: str = ""
+    """The ARN of its KMS key; empty if DynamoDB uses one of its own."""
+    stream: Mapping[str, object] = field(default_factory=dict)
+    """Its StreamSpecification, as in a manifest; empty if it has none."""
+    shape: Mapping[str, object] = field(default_factory=dict)
+    """As in a manifest: `dynamodb_backups.shape`."""
 
 
 @dataclass(frozen=True)
 class Page:
     """Some items of a table, as one call reads them."""
 
-    items: Sequence[Attributes]
-    next: Attributes
+    items: Sequence[Item]
+    next: Item
     """Where the next page begins; empty if there is none."""
 
 
@@ -136,25 +150,49 @@ class RestoredTables(_DynamoDb):
         with translated("dynamodb:ListTagsOfResource"):
             return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
-    @needs("dynamodb:Scan")
-    def page(self, name: str, after: Attributes | None = None) -> Page:
-        """At most 1 MB of items, in an order that is the same for the same items. The only count
-        there is: ItemCount is six hours old. Raises NotThere until the table is active.
+    @needs("dynamodb:DescribeTimeToLive")
+    def time_to_live(self, name: str) -> dict[str, str]:
+        """As in a manifest."""
+        with translated("dynamodb:DescribeTimeToLive"):
+            answer = self.client.describe_time_to_live(TableName=name)
+        return dict(answer["TimeToLiveDescription"])
+
+    @needs("dynamodb:Scan", "kms:Decrypt")
+    def page(self, name: str, segment: int = 0, of: int = 1, after: Item | None = None) -> Page:
+        """At most 1 MB of the items of a segment: one of so many parts of the values of the
+        partition key, which are none too equal. Raises NotThere until the table is active.
         """
         check_is_drill("dynamodb:Scan", name)
         start = {"ExclusiveStartKey": after} if after else {}
         with translated("dynamodb:Scan"):
-            answer = self.client.scan(TableName=name, ConsistentRead=True, **start)
+            answer = self.client.scan(
+                TableName=name, ConsistentRead=True, Segment=segment, TotalSegments=of, **start
+            )
         return Page(answer["Items"], answer.get("LastEvaluatedKey", {}))
 
-    @needs("dynamodb:GetItem")
-    def item(self, name: str, key: Attributes) -> Attributes | None:
-        """None if there is none."""
-        check_is_drill("dynamodb:GetItem", name)
-        with translated("dynamodb:GetItem"):
-            answer = self.client.get_item(TableName=name, Key=key, ConsistentRead=True)
-        found: Attributes | None = answer.get("Item")
-        return found
+
+class TableSettler(_DynamoDb):
+    """Gives tables that drills have restored back what a restore loses; it can neither make nor
+    delete one.
+    """
+
+    @needs("dynamodb:UpdateTable")
+    def stream(self, restored: RestoredTable, view: str) -> None:
+        """Switch a stream on, `view` being a StreamViewType. Raises Refused if it has one."""
+        call = "dynamodb:UpdateTable"
+        check_is_drill(call, restored.name)
+        wanted = {"StreamEnabled": True, "StreamViewType": view}
+        with translated(call):
+            self.client.update_table(TableName=restored.name, StreamSpecification=wanted)
+
+    @needs("dynamodb:UpdateTimeToLive")
+    def time_to_live(self, restored: RestoredTable, attribute: str) -> None:
+        """From now on DynamoDB deletes what has expired. Raises Refused if it does already."""
+        call = "dynamodb:UpdateTimeToLive"
+        check_is_drill(call, restored.name)
+        wanted = {"Enabled": True, "AttributeName": attribute}
+        with translated(call):
+            self.client.update_time_to_live(TableName=restored.name, TimeToLiveSpecification=wanted)
 
 
 class TableDismantler(_DynamoDb):
@@ -180,9 +218,9 @@ class TableDismantler(_DynamoDb):
         except NotThere:
             return ""
         except Refused as error:
-            if error.code != "ResourceInUseException":
+            if error.code not in LATER:
                 raise
-            return "DynamoDB to finish creating or changing it"
+            return LATER[error.code]
         return ""
 
 
@@ -196,7 +234,12 @@ def _table(found: Mapping[str, Any]) -> RestoredTable:
         arn=found["TableArn"],
         state=found["TableStatus"],
         created_at=found["CreationDateTime"],
-        keys=tuple(key["AttributeName"] for key in found["KeySchema"]),
+        keys=key_names(found),
         source=summary.get("SourceBackupArn") or summary.get("SourceTableArn", ""),
         is_protected=found.get("DeletionProtectionEnabled", False),
+        is_restoring=summary.get("RestoreInProgress", False),
+        size=found.get("TableSizeBytes", 0),
+        key=key_of(found),
+        stream=found.get("StreamSpecification", {}),
+        shape=shape(found),
     )

@@ -1,5 +1,4 @@
-"""EC2: making volumes from snapshots for a drill, and a verifier that looks at them; taking both
-down.
+"""EC2: making volumes from snapshots for a drill, and taking them down.
 
 One class per right, so that a function composed of them needs exactly the actions that they name.
 EC2 chooses the ids: a client token makes nothing twice, and a tag, set in the call that makes, says
@@ -7,7 +6,7 @@ which drill it is of. Only what has that tag is ever changed or deleted here; ri
 template.yaml say the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -21,9 +20,8 @@ from watchkeeper.aws.restores_rds import check_is_drill
 
 PAGE = 200
 """Well below the most that EC2 gives a page, 500: answers of all volumes at once take seconds."""
-GONE = frozenset({"shutting-down", "terminated"})
-"""States of an instance that is going, or gone; EC2 shows it for an hour longer."""
 DELETING = "deleting"
+ATTACHED = "attached"
 LATER = frozenset({"IncorrectState", "VolumeInUse"})
 """Refusals that pass by themselves: it is still being created, or its instance is still there."""
 VOLUME_TYPE = "gp3"
@@ -31,20 +29,6 @@ VOLUME_TYPE = "gp3"
 
 Tags = Mapping[str, str]
 Described = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Isolation:
-    """Where drills start verifiers: nothing leads in or out but their connection to SSM."""
-
-    subnet: str
-    zone: str
-    """Of the subnet: a volume attaches only there."""
-    security_group: str
-    instance_profile: str
-    """The name."""
-    image: str
-    instance_type: str
 
 
 @dataclass(frozen=True)
@@ -61,29 +45,19 @@ class RestoredVolume:
     initialised: int | None
     """Percent of its blocks that need no more fetching; None while EC2 does not say."""
     tags: Tags = field(default_factory=dict)
+    attachment: str = ""
+    """In the words of EC2, e.g. `attaching`, `attached`; empty if to nothing."""
+    gib: int = 0
+    key: str = ""
+    """The ARN of the KMS key that it is encrypted under; empty if it is not encrypted."""
 
 
-@dataclass(frozen=True)
-class Verifier:
-    """An instance that a drill started."""
-
-    id: str
-    state: str
-    """In the words of EC2, e.g. `pending`, `running`, `shutting-down`, `terminated`."""
-    started_at: datetime
-    tags: Tags = field(default_factory=dict)
-
-    @property
-    def is_gone(self) -> bool:
-        return self.state in GONE
-
-
-class _Ec2:
+class Ec2:
     @cached_property
     def client(self) -> Any:
         return client("ec2")
 
-    def _pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    def pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Every item under `key`, page after page."""
         pages = self.client.get_paginator(operation).paginate(
             **arguments, PaginationConfig={"PageSize": PAGE}
@@ -94,15 +68,16 @@ class _Ec2:
                 yield from page[key]
 
 
-class VolumeRestorer(_Ec2):
-    """Makes volumes and verifiers; it can delete none.
+class VolumeRestorer(Ec2):
+    """Makes volumes; it can delete none.
 
     EC2 uses the key of an encrypted snapshot in the name of whoever asks:
     https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html
     """
 
-    def __init__(self, isolation: Isolation) -> None:
-        self.isolation = isolation
+    def __init__(self, zone: str) -> None:
+        self.zone = zone
+        """Of the verifier: a volume attaches only there."""
 
     @needs(
         "ec2:CreateVolume", "ec2:CreateTags", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey",
@@ -114,64 +89,41 @@ class VolumeRestorer(_Ec2):
         (`IncorrectState`) while the snapshot is pending.
         """
         call = "ec2:CreateVolume"
-        drill = _drill(call, tags)
+        drill = drill_in(call, tags)
         with translated(call):
             answer = self.client.create_volume(
                 SnapshotId=snapshot_id,
-                AvailabilityZone=self.isolation.zone,
+                AvailabilityZone=self.zone,
                 VolumeType=VOLUME_TYPE,
                 ClientToken=naming.short_id(f"{drill}|{snapshot_id}"),
-                TagSpecifications=[{"ResourceType": "volume", "Tags": _as_list(tags)}],
+                TagSpecifications=[{"ResourceType": "volume", "Tags": as_list(tags)}],
             )
         return str(answer["VolumeId"])
 
-    @needs("ec2:RunInstances", "ec2:CreateTags", "iam:PassRole")
-    def start_verifier(self, tags: Tags) -> str:
-        """The id of an instance: for the same drill the same one."""
-        call = "ec2:RunInstances"
-        drill = _drill(call, tags)
-        there = self.isolation
-        tagged = [
-            {"ResourceType": kind, "Tags": _as_list(tags)}
-            for kind in ("instance", "volume", "network-interface")
-        ]
-        with translated(call):
-            [made] = self.client.run_instances(
-                ImageId=there.image,
-                InstanceType=there.instance_type,
-                MinCount=1,
-                MaxCount=1,
-                ClientToken=drill,
-                IamInstanceProfile={"Name": there.instance_profile},
-                NetworkInterfaces=[
-                    {
-                        "DeviceIndex": 0,
-                        "SubnetId": there.subnet,
-                        "Groups": [there.security_group],
-                        "AssociatePublicIpAddress": False,
-                        "DeleteOnTermination": True,
-                    }
-                ],
-                MetadataOptions={"HttpTokens": "required"},
-                # Nobody has to find and delete it if it switches itself off.
-                InstanceInitiatedShutdownBehavior="terminate",
-                TagSpecifications=tagged,
-            )["Instances"]
-        return str(made["InstanceId"])
-
     @needs("ec2:AttachVolume")
-    def attach(self, volume: RestoredVolume, verifier: Verifier, device: str) -> None:
-        """Raises Refused (`IncorrectState`) while either is not ready."""
+    def attach(self, volume: RestoredVolume, instance_id: str, device: str) -> str:
+        """What has to pass first; empty once EC2 shows it attached to this verifier. Raises Refused
+        if it is attached to something else, or to what is no drill's.
+        """
         call = "ec2:AttachVolume"
-        if volume.attached_to == verifier.id:
-            return
-        _drill(call, volume.tags)
-        _drill(call, verifier.tags)
-        with translated(call):
-            self.client.attach_volume(VolumeId=volume.id, InstanceId=verifier.id, Device=device)
+        drill_in(call, volume.tags)
+        if volume.attached_to not in ("", instance_id):
+            where = f"{volume.id} is attached to {volume.attached_to}"
+            raise Refused(call, "VolumeInUse", where)
+        if volume.attached_to == instance_id:
+            is_done = volume.attachment == ATTACHED
+            return "" if is_done else f"EC2 to finish attaching {volume.id}"
+        try:
+            with translated(call):
+                self.client.attach_volume(VolumeId=volume.id, InstanceId=instance_id, Device=device)
+        except Refused as error:
+            # Describe may lag behind an attempt that nobody heard of.
+            if error.code not in LATER:
+                raise
+        return f"EC2 to attach {volume.id}"
 
 
-class RestoredVolumes(_Ec2):
+class RestoredVolumes(Ec2):
     """Looks at what drills have made."""
 
     @needs("ec2:DescribeVolumes", "ec2:DescribeVolumeStatus")
@@ -179,8 +131,8 @@ class RestoredVolumes(_Ec2):
         """Those of one drill, or of all. Describe lags: an empty answer is no proof of none."""
         found = [
             one
-            for one in self._pages("describe_volumes", "Volumes", Filters=_tagged(drill))
-            if naming.is_drill(_tags(one)[naming.TAG_DRILL])
+            for one in self.pages("describe_volumes", "Volumes", Filters=of_drill(drill))
+            if naming.is_drill(tags_of(one)[naming.TAG_DRILL])
         ]
         progress = self._progress([one["VolumeId"] for one in found if one.get("SnapshotId")])
         return [_volume(one, progress.get(one["VolumeId"])) for one in found]
@@ -200,30 +152,9 @@ class RestoredVolumes(_Ec2):
             if "Progress" in one.get("InitializationStatusDetails", {})
         }
 
-    @needs("ec2:DescribeInstances")
-    def verifiers(self, drill: str = "*") -> list[Verifier]:
-        """Those of one drill, or of all; terminated ones for as long as EC2 shows them."""
-        reservations = self._pages("describe_instances", "Reservations", Filters=_tagged(drill))
-        found = (_verifier(one) for some in reservations for one in some["Instances"])
-        return [one for one in found if naming.is_drill(one.tags[naming.TAG_DRILL])]
 
-
-class VolumeDismantler(_Ec2):
+class VolumeDismantler(Ec2):
     """Deletes what drills have made, and nothing else; it can make none."""
-
-    @needs("ec2:TerminateInstances")
-    def terminate(self, verifiers: Iterable[Verifier]) -> None:
-        """Those that are not going already. Raises Refused of what has no drill's tag."""
-        call = "ec2:TerminateInstances"
-        for verifier in verifiers:
-            _drill(call, verifier.tags)
-            if verifier.is_gone:
-                continue
-            try:
-                with translated(call):
-                    self.client.terminate_instances(InstanceIds=[verifier.id])
-            except NotThere:
-                continue
 
     @needs("ec2:DeleteVolume")
     def delete(self, volume: RestoredVolume) -> str:
@@ -231,7 +162,7 @@ class VolumeDismantler(_Ec2):
         no drill's tag.
         """
         call = "ec2:DeleteVolume"
-        _drill(call, volume.tags)
+        drill_in(call, volume.tags)
         if volume.state == DELETING:
             return ""
         try:
@@ -249,38 +180,37 @@ class VolumeDismantler(_Ec2):
 # ── Shapes ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _drill(call: str, tags: Tags) -> str:
+def drill_in(call: str, tags: Tags) -> str:
     """The drill that tags name. Raises Refused if they name none."""
     drill = tags.get(naming.TAG_DRILL, "")
     check_is_drill(call, drill)
     return drill
 
 
-def _tagged(drill: str) -> list[dict[str, object]]:
+def of_drill(drill: str) -> list[dict[str, object]]:
     return [{"Name": f"tag:{naming.TAG_DRILL}", "Values": [drill]}]
 
 
 def _volume(found: Described, progress: int | None) -> RestoredVolume:
-    attached = [one["InstanceId"] for one in found["Attachments"] if one["State"] != "detached"]
+    attached = [one for one in found["Attachments"] if one["State"] != "detached"]
+    held = attached[0] if attached else {}
     return RestoredVolume(
         id=found["VolumeId"],
         state=found["State"],
         snapshot=found.get("SnapshotId", ""),
-        attached_to=attached[0] if attached else "",
+        attached_to=held.get("InstanceId", ""),
         created_at=found["CreateTime"],
         initialised=progress,
-        tags=_tags(found),
+        tags=tags_of(found),
+        attachment=held.get("State", ""),
+        gib=found["Size"],
+        key=found.get("KmsKeyId", ""),
     )
 
 
-def _verifier(found: Described) -> Verifier:
-    state = found["State"]["Name"]
-    return Verifier(found["InstanceId"], state, found["LaunchTime"], _tags(found))
-
-
-def _tags(described: Described) -> dict[str, str]:
+def tags_of(described: Described) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
 
 
-def _as_list(tags: Tags) -> list[dict[str, str]]:
+def as_list(tags: Tags) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -5,7 +5,7 @@ What a drill makes has a name that nobody else gives, and only what has one is e
 deleted here; rights in template.yaml say the same of `wk-drill-*`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,16 +16,21 @@ from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import AlreadyThere, NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
 from watchkeeper.backups.model import Kind
+from watchkeeper.drills.database_settings import OF_EVERY_MEMBER, Settings, parameters
 from watchkeeper.quoting import quoted
 
 PAGE = 100
 """The most that the Describe calls of RDS give a page."""
 DELETING = "deleting"
+STOPPED = "stopped"
 LATER = frozenset({"InvalidDBInstanceState", "InvalidDBClusterStateFault"})
 """Refusals that pass by themselves: it is still being made, or its members are still there."""
+PROTECTED = "InvalidParameterCombination"
+"""How RDS refuses to delete the last member of a cluster that somebody has protected. That passes
+when the cluster's turn comes: https://repost.aws/knowledge-center/rds-error-delete-aurora-cluster
+"""
 
 Tags = Mapping[str, str]
-Settings = Mapping[str, Any]
 Described = Mapping[str, Any]
 
 
@@ -36,6 +41,15 @@ def check_is_drill(call: str, name: str) -> None:
     """Raises Refused before anything is asked to change or delete what is not a drill's."""
     if not naming.is_drill(name):
         raise Refused(call, "NotOurs", f"{quoted(name)} is no name that a drill gives")
+
+
+def member_of(cluster: str) -> str:
+    """The name of the one instance that a drill gives a cluster of Aurora."""
+    return f"{cluster}-1"
+
+
+def is_aurora(engine: str) -> bool:
+    return engine.startswith("aurora")
 
 
 # ── Adapters ──────────────────────────────────────────────────────────────────────────────────────
@@ -99,9 +113,8 @@ class DatabaseRestorer(_Rds):
         "kms:CreateGrant", "kms:DescribeKey",
     )  # fmt: skip
     def restore_instance(self, name: str, snapshot: str, settings: Settings, tags: Tags) -> None:
-        """`settings` are those of the manifest. Automated backups stay off: a drill needs none, and
-        the first would keep it from being available. Raises NotThere without the snapshot, or
-        without a group that the settings name.
+        """`settings` are those of the manifest. Raises NotThere without the snapshot, or without a
+        group that the settings name.
         """
         with suppress(AlreadyThere), translated("rds:RestoreDBInstanceFromDBSnapshot"):
             self.client.restore_db_instance_from_db_snapshot(
@@ -109,13 +122,8 @@ class DatabaseRestorer(_Rds):
                 DBSnapshotIdentifier=snapshot,
                 DBSubnetGroupName=self.isolation.subnet_group,
                 VpcSecurityGroupIds=[self.isolation.security_group],
-                PubliclyAccessible=False,
-                MultiAZ=False,
-                DeletionProtection=False,
-                AutoMinorVersionUpgrade=False,
-                BackupRetentionPeriod=0,
                 Tags=_as_list(tags),
-                **_told(settings, INSTANCE_SETTINGS),
+                **parameters(settings, Kind.DATABASE),
             )
 
     @needs(
@@ -123,11 +131,14 @@ class DatabaseRestorer(_Rds):
         "rds:AddTagsToResource", "kms:CreateGrant", "kms:DescribeKey",
     )  # fmt: skip
     def restore_cluster(self, name: str, snapshot: str, settings: Settings, tags: Tags) -> None:
-        """Without members: nobody can ask it anything until it has one. Raises NotThere."""
+        """Without members, if it is Aurora's: nobody can ask it anything until it has one. Those of
+        other clusters RDS makes itself. Raises NotThere.
+        """
         with translated("rds:DescribeDBClusterSnapshots"):
             [found] = self.client.describe_db_cluster_snapshots(
                 DBClusterSnapshotIdentifier=snapshot
             )["DBClusterSnapshots"]
+        private = {} if is_aurora(found["Engine"]) else {"PubliclyAccessible": False}
         with suppress(AlreadyThere), translated("rds:RestoreDBClusterFromSnapshot"):
             self.client.restore_db_cluster_from_snapshot(
                 DBClusterIdentifier=name,
@@ -135,27 +146,25 @@ class DatabaseRestorer(_Rds):
                 Engine=found["Engine"],
                 DBSubnetGroupName=self.isolation.subnet_group,
                 VpcSecurityGroupIds=[self.isolation.security_group],
-                DeletionProtection=False,
-                BackupRetentionPeriod=1,  # "Must be a value from 1 to 35"
                 Tags=_as_list(tags),
-                **_told(settings, CLUSTER_SETTINGS),
+                **private,
+                **parameters(settings, Kind.CLUSTER),
             )
 
     @needs("rds:CreateDBInstance", "rds:AddTagsToResource")
     def add_member(self, cluster: RestoredDatabase, instance_class: str, tags: Tags) -> None:
         """Give a restored cluster the one instance that answers. Its class is a setting of a member
-        in the manifest.
+        in the manifest. Raises Refused (one of LATER) until the cluster is available.
         """
         check_is_drill("rds:CreateDBInstance", cluster.name)
         with suppress(AlreadyThere), translated("rds:CreateDBInstance"):
             self.client.create_db_instance(
-                DBInstanceIdentifier=f"{cluster.name}-1",
+                DBInstanceIdentifier=member_of(cluster.name),
                 DBClusterIdentifier=cluster.name,
                 Engine=cluster.engine,
                 DBInstanceClass=instance_class,
-                PubliclyAccessible=False,
-                AutoMinorVersionUpgrade=False,
                 Tags=_as_list(tags),
+                **OF_EVERY_MEMBER,
             )
 
     @needs("rds:ModifyDBInstance", "rds:ModifyDBCluster")
@@ -181,6 +190,22 @@ class RestoredDatabases(_Rds):
             [found] = self.client.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
         return _instance(found)
 
+    @needs("rds:DescribeDBSnapshots", "rds:DescribeDBClusterSnapshots")
+    def source(self, snapshot: str, kind: Kind) -> Described:
+        """What RDS shows of a snapshot. Raises NotThere."""
+        if kind is Kind.CLUSTER:
+            with translated("rds:DescribeDBClusterSnapshots"):
+                answer = self.client.describe_db_cluster_snapshots(
+                    DBClusterSnapshotIdentifier=snapshot
+                )
+            [found] = answer["DBClusterSnapshots"]
+        else:
+            with translated("rds:DescribeDBSnapshots"):
+                answer = self.client.describe_db_snapshots(DBSnapshotIdentifier=snapshot)
+            [found] = answer["DBSnapshots"]
+        shown: Described = found
+        return shown
+
     @needs("rds:DescribeDBInstances", "rds:DescribeDBClusters")
     def all(self) -> list[RestoredDatabase]:
         """Everything in this Region that has a drill's name, whichever stack made it; members of
@@ -197,8 +222,9 @@ class DatabaseDismantler(_Rds):
     """Deletes what drills have restored, and nothing else; it can make none."""
 
     @needs(
-        "rds:DeleteDBInstance", "rds:DeleteDBCluster", "rds:ModifyDBInstance", "rds:ModifyDBCluster"
-    )
+        "rds:DeleteDBInstance", "rds:DeleteDBCluster", "rds:ModifyDBInstance",
+        "rds:ModifyDBCluster", "rds:StartDBCluster",
+    )  # fmt: skip
     def delete(self, restored: RestoredDatabase) -> str:
         """What has to pass first; empty if it is being deleted, or gone. No final snapshot, no
         automated backups are left. Raises Refused of what has no drill's name.
@@ -208,7 +234,10 @@ class DatabaseDismantler(_Rds):
         check_is_drill(call, restored.name)
         if restored.state == DELETING:
             return ""
+        later = LATER | ({PROTECTED} if restored.cluster else set())
         try:
+            if is_cluster and restored.state == STOPPED:
+                return self._start(restored)
             if restored.is_protected:
                 unprotected = {"DeletionProtection": False, "ApplyImmediately": True}
                 _modify(self.client, restored, unprotected)
@@ -217,10 +246,18 @@ class DatabaseDismantler(_Rds):
         except NotThere:
             return ""
         except Refused as error:
-            if error.code not in LATER:
+            if error.code not in later:
                 raise
             return f"RDS does not delete it as it is now: {quoted(error.message)}"
         return ""
+
+    def _start(self, cluster: RestoredDatabase) -> str:
+        """A stopped instance can be deleted, a stopped cluster cannot, nor can its members:
+        https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_DeleteCluster.html
+        """
+        with translated("rds:StartDBCluster"):
+            self.client.start_db_cluster(DBClusterIdentifier=cluster.name)
+        return "RDS to start it: it deletes no stopped cluster"
 
     def _delete(self, restored: RestoredDatabase) -> None:
         if restored.kind is Kind.CLUSTER:
@@ -249,44 +286,6 @@ def _modify(rds: Any, restored: RestoredDatabase, change: Mapping[str, object]) 
 
 
 # ── Shapes ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _own_group(names: Any) -> str | None:
-    """The one of a list of groups that is not a default one: those a restore finds by itself."""
-    listed = [names] if isinstance(names, str) else names
-    own = (name for name in listed if not name.startswith(("default.", "default:")))
-    return next(own, None)
-
-
-def _plain(value: Any) -> Any:
-    return value
-
-
-INSTANCE_SETTINGS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    "DBInstanceClass": ("DBInstanceClass", _plain),
-    "DBParameterGroups": ("DBParameterGroupName", _own_group),
-    "LicenseModel": ("LicenseModel", _plain),
-    "OptionGroupMemberships": ("OptionGroupName", _own_group),
-}
-"""By its name in Describe, and so in the manifest, what a restore is told of a setting. The rest is
-either kept by the snapshot, or changes neither the data nor whether it can be asked.
-"""
-CLUSTER_SETTINGS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    "DBClusterParameterGroup": ("DBClusterParameterGroupName", _own_group),
-    "EngineMode": ("EngineMode", _plain),
-    "ServerlessV2ScalingConfiguration": ("ServerlessV2ScalingConfiguration", _plain),
-}
-
-
-def _told(
-    settings: Settings, known: Mapping[str, tuple[str, Callable[[Any], Any]]]
-) -> dict[str, Any]:
-    found = {
-        parameter: read(settings[name])
-        for name, (parameter, read) in known.items()
-        if settings.get(name)
-    }
-    return {parameter: value for parameter, value in found.items() if value is not None}
 
 
 def _instance(found: Described) -> RestoredDatabase:

@@ -1,11 +1,11 @@
 """DynamoDB tables: how a recovery point of one is made, and what the account shows.
 
 Beside every backup lies a manifest in the evidence bucket: the settings that a restore loses, the
-key, and the words of whoever asked, for which a backup has no tags.
+key, what some of the items were, and the words of whoever asked, for which a backup has no tags.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from watchkeeper import naming, telemetry
@@ -16,11 +16,13 @@ from watchkeeper.aws.dynamodb_backups import (
     Tables,
     TableSettings,
 )
-from watchkeeper.aws.errors import NotThere, Refused
+from watchkeeper.aws.dynamodb_samples import Looked, Measured, TableSampler
+from watchkeeper.aws.errors import AwsError, NotThere, Refused
 from watchkeeper.aws.objects import ManifestReader, Manifests
 from watchkeeper.backups.manifest import BadManifest, Manifest, digest
 from watchkeeper.backups.model import Asked, Place, Resource, Service, Snapshot, Span, Target
 from watchkeeper.backups.rules import PENDING, found_by_source
+from watchkeeper.backups.sample import FIRST, Sample, digests
 from watchkeeper.backups.services import BySource
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -46,6 +48,7 @@ class DynamoDbTaker:
     backups: TableBackups
     manifests: Manifests
     place: Place
+    sampler: TableSampler = field(default_factory=TableSampler)
 
     service = Service.DYNAMODB
     repeats_safely = False
@@ -62,6 +65,8 @@ class DynamoDbTaker:
         """
         point = naming.point_id(asked.run, target.arn)
         name = _name(asked, point)
+        measured = self.sampler.measured(target.arn)
+        before = self._look(target.arn)
         key, settings = self.settings.read(target.arn)
         manifest = Manifest(
             point=point,
@@ -73,6 +78,7 @@ class DynamoDbTaker:
             words=tuple(asked.words.split()),
             key=key,
             settings=settings,
+            sample=self._sample(target.arn, measured, before),
         )
         self.manifests.write(point, manifest.to_json())
         try:
@@ -82,6 +88,26 @@ class DynamoDbTaker:
                 raise
             return LATER[error.code]
         return ""
+
+    def _sample(self, arn: str, measured: Measured, before: Looked | str) -> Sample:
+        after = self._look(arn) if isinstance(before, Looked) else before
+        if isinstance(before, str) or isinstance(after, str):
+            return Sample(count=measured.count, size=measured.size, why=str(after))
+        return Sample.between(
+            digests(before.items, measured.keys),
+            digests(after.items, measured.keys),
+            is_whole=after.is_whole,
+            at=after.at,
+            count=measured.count,
+            size=measured.size,
+        )
+
+    def _look(self, arn: str) -> Looked | str:
+        """Or why it could not be looked at: a backup without a sample is better than none."""
+        try:
+            return self.sampler.first(arn, FIRST)
+        except AwsError as error:
+            return f"{error.call} answered {error.code}"
 
     def of_run(self, asked: Asked, targets: Sequence[Target]) -> BySource:
         wanted = {target.arn for target in targets}

@@ -28,7 +28,7 @@ from watchkeeper.drills import steps
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.due import overdue
 from watchkeeper.drills.exercise_page import Where
-from watchkeeper.drills.kinds import restoring_in
+from watchkeeper.drills.kinds import restorers_in, verifier_in
 from watchkeeper.drills.model import CAPABILITY, SignOff
 from watchkeeper.policies import Policies
 from watchkeeper.quoting import quoted
@@ -169,7 +169,7 @@ class DrillRestores:
         table, stack, bucket = (
             self.settings.table, self.settings.stack, self.settings.evidence_bucket,
         )  # fmt: skip
-        verifier, restorers = restoring_in(self.settings)
+        verifier = verifier_in(self.settings)
         return Drilling(
             stack=stack,
             policy=self.policy.in_force,
@@ -192,7 +192,7 @@ class DrillRestores:
             coverage=CoverageTable(table),
             begun=BegunTable(table, stack),
             runs=self.runs,
-            restorers=restorers,
+            restorers=restorers_in(self.settings, verifier),
             where=Where(
                 self.settings.subnet_group, self.settings.database_group, self.settings.zone
             ),

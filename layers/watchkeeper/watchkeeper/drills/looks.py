@@ -1,6 +1,7 @@
 """How a recovery point is looked at without a restore: its metadata, and then its blocks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watchkeeper.aws.errors import NotThere
@@ -8,6 +9,7 @@ from watchkeeper.backups.coverage import newest_completed
 from watchkeeper.backups.manifest import digest
 from watchkeeper.backups.model import RecoveryPoint
 from watchkeeper.drills import metadata, sampled
+from watchkeeper.drills.costs import STANDARD
 from watchkeeper.drills.drilling import Drilling, completed_before
 from watchkeeper.drills.metadata import Seen
 from watchkeeper.drills.model import Check, Level
@@ -31,7 +33,24 @@ def looked_at(
     checks = metadata.checks(point, _seen(point, before, objective, cloud), now)
     if level is Level.BLOCKS and all(check.passed for check in checks):
         checks += sampled.read(point, before, cloud.blocks, cloud.manifests)[1]
+        checks += _of_the_newest(point, known, cloud)
     return checks
+
+
+def _of_the_newest(
+    point: RecoveryPoint, history: Sequence[RecoveryPoint], cloud: Drilling
+) -> list[Check]:
+    """While an older one is drilled, the newest is read as well, if nobody has read it: it should
+    be known what it was when it was young.
+    """
+    newest = newest_completed(history).get(point.resource)
+    if newest is None or newest.id == point.id or newest.place.tier != STANDARD:
+        return []
+    if sampled.kept(newest, cloud.manifests):
+        return []
+    before = completed_before(newest, history)
+    checks = sampled.read(newest, before, cloud.blocks, cloud.manifests)[1]
+    return [replace(one, name=f"{one.name} of the newest") for one in checks]
 
 
 def _objective(

@@ -69,9 +69,9 @@ UNPACK = (
     "import base64 as b,gzip as g,sys;"
     "s,r=(g.decompress(b.b64decode(a)) for a in sys.argv[1:]);"
     "sys.argv=[sys.argv[0],b.b64encode(r).decode()];"
-    "exec(compile(s,'script','exec'),{'__name__':'__main__'})"
+    "exec(compile(s,'script','exec'))"
 )
-"""Python 3.9 runs a script as if it were a file with the request, JSON in base64, as argument."""
+"""Runs a script as if it were a file, with the request, JSON in base64, as its argument."""
 
 Attach = Callable[[str], str]
 
@@ -129,7 +129,7 @@ class Verifier:
         `attach` is given the instance's id once it runs; what it says must pass before the script
         is sent. Commands are shown to whoever may list them: a request holds no secrets.
         """
-        line = _line((self.scripts / f"{script}.py").read_bytes(), request)
+        line = command_line((self.scripts / f"{script}.py").read_bytes(), request)
         if len(line) > LONGEST_COMMAND:
             return Told(None, f"the question has {len(line)} characters, {LONGEST_COMMAND} can go")
         facts = {SINCE: naming.instant(now), **facts}
@@ -238,7 +238,7 @@ class Verifier:
             *(
                 _left_endpoint(endpoint, drill, instances)
                 for endpoint in self.looking.endpoints()
-                for drill in _heirs(endpoint, instances)
+                for drill in heirs(endpoint, instances)
             ),
             *(_left_instance(each) for each in instances if each.state != TERMINATED),
         ]
@@ -249,7 +249,7 @@ class Verifier:
         """
         if isinstance(left.thing, Instance):
             self.removing.terminate([left.thing])
-        elif left.drill not in _heirs(left.thing, self.looking.instances()):
+        elif left.drill not in heirs(left.thing, self.looking.instances()):
             return "a verifier of another drill needs it"
         else:
             self.removing.delete(left.thing)
@@ -278,7 +278,7 @@ def _asked(instance: Instance, command: str, now: datetime) -> Pending:
 # ── Question and answer ───────────────────────────────────────────────────────────────────────────
 
 
-def _line(script: bytes, request: Mapping[str, object]) -> str:
+def command_line(script: bytes, request: Mapping[str, object]) -> str:
     packed = [_packed(script), _packed(json.dumps(request).encode())]
     return shlex.join(["python3", "-c", UNPACK, *packed])
 
@@ -304,7 +304,7 @@ def _no_number(word: str) -> NoReturn:
 # ── Who has to remove an endpoint ─────────────────────────────────────────────────────────────────
 
 
-def _heirs(endpoint: Endpoint, instances: Sequence[Instance]) -> list[str]:
+def heirs(endpoint: Endpoint, instances: Sequence[Instance]) -> list[str]:
     """The drills that have to delete an endpoint: nobody while two have verifiers; otherwise
     whoever has the last one, whoever has made the endpoint, and those whose verifiers were started
     when it was there and have ended since, perhaps in the same moment.

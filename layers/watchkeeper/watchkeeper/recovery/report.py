@@ -1,0 +1,90 @@
+"""How a recovery went, written down: the document, and the lines of the page."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from watchkeeper import naming
+from watchkeeper.backups.model import RecoveryPoint
+from watchkeeper.recovery.model import ByHand, Difference, Handover
+
+SCHEMA = 1
+"""Fields are added, never renamed."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """One that has been done."""
+
+    run: str
+    name: str
+    point: RecoveryPoint
+    asked_at: datetime
+    available_at: datetime
+    ended_at: datetime
+    """When the settings had been put back."""
+    known_from: str
+    """Where the original's settings are known from."""
+    put_back: Sequence[str]
+    """Settings that were put back after the restore, by name."""
+    differences: Sequence[Difference]
+    handover: Handover
+
+    @property
+    def data_age(self) -> timedelta:
+        """When it was asked for."""
+        return self.asked_at - self.point.created_at
+
+    @property
+    def took(self) -> timedelta:
+        """Until it could be used."""
+        return self.available_at - self.asked_at
+
+    def to_json(self) -> bytes:
+        document = {
+            "schema": SCHEMA,
+            "resource": self.point.resource,
+            "name": self.name,
+            "point": self.point.id,
+            "point_created_at": naming.instant(self.point.created_at),
+            "run": self.run,
+            "asked_at": naming.instant(self.asked_at),
+            "available_at": naming.instant(self.available_at),
+            "ended_at": naming.instant(self.ended_at),
+            "data_age_seconds": self.data_age.total_seconds(),
+            "took_seconds": self.took.total_seconds(),
+            "settings_known_from": self.known_from,
+            "put_back": list(self.put_back),
+            "differences": [asdict(one) for one in self.differences],
+            **asdict(self.handover),
+        }
+        return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False).encode()
+
+
+# ── For the page ──────────────────────────────────────────────────────────────────────────────────
+
+
+def differing(differences: Iterable[Difference]) -> list[str]:
+    return [
+        f"{one.name}: was {one.wanted}, is {one.found}" + (f" ({one.why})" if one.why else "")
+        for one in differences
+    ]
+
+
+def steps(by_hand: Iterable[ByHand], longest: int, most: int) -> list[str]:
+    """Each step, and below it its commands. What does not fit is left out whole, and said to be:
+    half a command is worse than none.
+    """
+    lines = [
+        line
+        for number, one in enumerate(by_hand, start=1)
+        for line in (f"{number}. {one.what}", *(f"     {each}" for each in one.commands))
+    ]
+    fitting = [
+        line if len(line.encode()) <= longest else "     (too long for here: see the document)"
+        for line in lines
+    ]
+    if len(fitting) <= most:
+        return fitting
+    return [*fitting[: most - 1], f"and {len(fitting) - most + 1} lines more: see the document"]
