@@ -10,8 +10,6 @@ left.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import sys
 from contextlib import ExitStack
@@ -28,18 +26,32 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal import mock_random
 
-from local import cloudformation, template
+from local import account, cloudformation, template
 from local.alarms import Alarms
 from local.aws import (
+    autoscaling,
+    backup,
     cheaper,
     cloudwatch,
     dynamodb,
+    dynamodb_backups,
     dynamodb_queries,
+    dynamodb_restores,
+    dynamodb_tables,
+    ebs_blocks,
+    ec2,
+    ec2_restores,
     events,
+    kms,
     lambda_,
+    rds,
+    rds_restores,
+    s3,
     scheduler,
     serializing,
     sns,
+    ssm_commands,
+    verifiers,
 )
 from local.clock import Clock
 from local.functions import Call, Function, Functions, Invocation
@@ -72,18 +84,13 @@ ENVIRONMENT = {
     "POWERTOOLS_TRACE_DISABLED": "true",
 }
 
-# Extensions that others may not have written yet, or that a box without them can do without.
-OPTIONAL_EXTENSIONS = (
-    "local.aws.ec2",
-    "local.aws.ebs_blocks",
-    "local.aws.rds",
-    "local.aws.dynamodb_tables",
-    "local.aws.dynamodb_backups",
-    "local.aws.autoscaling",
-    "local.aws.backup",
-    "local.aws.kms",
-    "local.aws.ssm_commands",
-    "local.aws.s3",
+# What is added to moto, in this order: how it answers at all, what the stack is made of, and what
+# is backed up and restored.
+EXTENSIONS = (
+    *(serializing, cheaper),
+    *(dynamodb, dynamodb_queries, sns, events, scheduler, cloudwatch, lambda_),
+    *(ec2, rds, dynamodb_tables, dynamodb_backups, autoscaling, backup, kms, ssm_commands, s3),
+    *(ebs_blocks, ec2_restores, rds_restores, dynamodb_restores, verifiers),
 )
 
 # Loading AWS's API descriptions is most of the cost of a client: one session keeps them for all
@@ -203,8 +210,8 @@ class Cloud:
         self.alarms = Alarms(self)
         self._install_extensions()
         self._make_layers_importable()
-        if self._seeded and importlib.util.find_spec("local.account"):
-            importlib.import_module("local.account").seed(self)
+        if self._seeded:
+            account.seed(self)
         self._deploy()
         if self._deny:
             self.guard = guard_of(self)
@@ -233,14 +240,8 @@ class Cloud:
         return _SESSION[0]
 
     def _install_extensions(self) -> None:
-        for extension in (
-            *(serializing, cheaper, dynamodb, dynamodb_queries),
-            *(sns, events, scheduler, cloudwatch, lambda_),
-        ):
-            extension.install(self)
-        for name in OPTIONAL_EXTENSIONS:
-            if importlib.util.find_spec(name):
-                self.extensions[name] = importlib.import_module(name).install(self)
+        for extension in EXTENSIONS:
+            self.extensions[extension.__name__] = extension.install(self)
 
     def _make_layers_importable(self) -> None:
         self.layers = self._transformed.layers

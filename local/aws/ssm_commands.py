@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,6 +81,27 @@ def installed_in(cloud: Host) -> Commands:
     """The switches of a box's commands, e.g. `installed_in(cloud).frozen("i-0abc")`."""
     commands: Commands = cloud.extensions[__name__]
     return commands
+
+
+def create_script_document(ssm: Any, name: str) -> None:
+    """A document with the parameters of those of Data Lifecycle Manager (same page as the words),
+    which is all of it that counts here.
+    """
+    uuid = "^(None|[a-fA-F0-9]{8}(-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12})$"
+    run = {"runCommand": ["watchkeeper-freeze '{{ command }}'"]}
+    content = {
+        "schemaVersion": "2.2",
+        "parameters": {
+            "executionId": {"type": "String", "default": "None", "allowedPattern": uuid},
+            "command": {
+                "type": "String",
+                "default": "dry-run",
+                "allowedValues": [FREEZES, THAWS, "dry-run"],
+            },
+        },
+        "mainSteps": [{"action": "aws:runShellScript", "name": "freeze", "inputs": run}],
+    }
+    ssm.create_document(Name=name, Content=json.dumps(content), DocumentType="Command")
 
 
 @dataclass

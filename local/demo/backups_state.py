@@ -196,7 +196,7 @@ def _others(taking: Taking) -> tuple[list[RecoveryPoint], dict[str, Span]]:
     spans: dict[str, Span] = {}
     for service, taker in taking.takers.items():
         arns = [one.resource for one in listed if one.until and one.kind.service is service]
-        spans |= {arn: span for arn, span in taker.spans(arns).items() if span}
+        spans |= {arn: span for arn, span in taker.spans(arns).items() if isinstance(span, Span)}
     others = [
         replace(one, created_at=spans[one.resource].earliest, until=spans[one.resource].latest)
         if one.until and one.resource in spans

@@ -10,6 +10,7 @@ from typing import Any
 
 from local.account import AUDITOR_ACCOUNT, PLAN_TAG, instance_id, volume_id
 from local.aws import rds, ssm_commands
+from local.aws.ssm_commands import create_script_document
 from local.cloud import Cloud
 from local.demo.week import Happening
 from watchkeeper import naming
@@ -64,22 +65,6 @@ CORRECTED = {
     **POLICY,
     "plans": {**POLICY["plans"], "gold": {**POLICY["plans"]["gold"], "point_in_time": "enable"}},
 }
-DOCUMENT: Mapping[str, Any] = {
-    "schemaVersion": "2.2",
-    "description": "PostgreSQL at rest while its snapshots are taken",
-    "parameters": {
-        "command": {"type": "String", "allowedValues": ["pre-script", "post-script", "dry-run"]},
-        "executionId": {"type": "String", "default": "None"},
-    },
-    "mainSteps": [
-        {
-            "action": "aws:runShellScript",
-            "name": "rest",
-            "inputs": {"runCommand": ["watchkeeper-postgresql '{{ command }}'"]},
-        }
-    ],
-}
-"""In short: docs/application-consistency.md has a whole one."""
 
 WRITES = "writes the policy: gold at 02:00 and 14:00, silver at 04:00, bronze on Sundays"
 RESTS = f"has {AT_REST} at rest in its snapshots: plan postgres, scripts before and after"
@@ -147,9 +132,7 @@ def _tag_late(cloud: Cloud) -> None:
 
 
 def _put_to_rest(cloud: Cloud) -> None:
-    cloud.client("ssm").create_document(
-        Name=SCRIPT, Content=json.dumps(DOCUMENT), DocumentType="Command"
-    )
+    create_script_document(cloud.client("ssm"), SCRIPT)
     _tag(cloud, instance_id(cloud, AT_REST), "postgres")
 
 

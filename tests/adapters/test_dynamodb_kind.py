@@ -176,7 +176,7 @@ def test_more_tables_than_a_page_holds(box: Box, taker: DynamoDbTaker) -> None:
 
 def test_spans_of_point_in_time_recovery(box: Box, taker: DynamoDbTaker) -> None:
     on, off = box.table(), box.table("sessions")
-    adapters.PointInTime().switch_on(on)
+    assert adapters.PointInTime().switch_on(on)
     box.wait(60)
 
     spans = taker.spans([on, off, naming.table_arn(ARNS, "gone")])
@@ -191,7 +191,7 @@ def test_switching_on_what_is_on_leaves_its_recovery_period(box: Box) -> None:
         TableName="rates", PointInTimeRecoverySpecification=chosen
     )
 
-    adapters.PointInTime().switch_on(arn)
+    assert not adapters.PointInTime().switch_on(arn)
 
     answer = box.dynamodb.describe_continuous_backups(TableName="rates")
     found = answer["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]

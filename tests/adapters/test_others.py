@@ -20,8 +20,19 @@ from watchkeeper.aws.other_points import REMEMBERED, OtherPoints
 from watchkeeper.aws.others import BackupVaults, ManagedSnapshots
 from watchkeeper.aws.rds import Databases
 from watchkeeper.aws.table import unpack
-from watchkeeper.backups.model import Kind, Part, Place, RecoveryPoint, Service, Span, State, Target
+from watchkeeper.backups.model import (
+    Kind,
+    Part,
+    Place,
+    RecoveryPoint,
+    Service,
+    Span,
+    State,
+    Target,
+    Unread,
+)
 from watchkeeper.backups.others import POINT_IN_TIME, ensure_others_read
+from watchkeeper.news.base import LINES
 from watchkeeper.runs.record import Done, Run
 
 DAY = timedelta(days=1)
@@ -57,9 +68,9 @@ class Box(ServiceBox):
 class Spans:
     """A taker of which only the spans are asked."""
 
-    found: Mapping[str, Span | None] | Exception
+    found: Mapping[str, Span | Unread | None] | Exception
 
-    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | None]:
+    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | Unread | None]:
         if isinstance(self.found, Exception):
             raise self.found
         return {arn: self.found[arn] for arn in arns if arn in self.found}
@@ -425,6 +436,20 @@ def test_spans_that_cannot_be_read_stay_and_are_told(box: Box, night: Night) -> 
         'dynamodb:DescribeContinuousBackups answered AccessDeniedException: "no"'
     )
     assert night.items() == before
+    night.takers = {Service.DYNAMODB: Spans({RATES: Unread("it may not be looked at")})}
+    assert night.read(target)["unread"] == (
+        f"point-in-time recovery of {RATES} could not be read: it may not be looked at"
+    )
+    assert night.items() == before
+
+
+def test_of_many_that_cannot_be_read_it_is_told_how_many(box: Box, night: Night) -> None:
+    targets = [Target(f"{RATES}-{number}", Kind.TABLE, "rates") for number in range(LINES + 3)]
+    hidden = {target.arn: Unread("it may not be looked at") for target in targets}
+    night.takers = {Service.DYNAMODB: Spans(hidden)}
+    *lines, last = night.read(*targets)["unread"].splitlines()
+    assert len(lines) == LINES
+    assert last == "and 3 more that could not be checked"
 
 
 def test_a_busy_source_is_waited_for_and_nothing_is_written(box: Box, night: Night) -> None:

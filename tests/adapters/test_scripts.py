@@ -1,59 +1,33 @@
 """Scripts on instances through the adapter, in the box: asserted on what ran there."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from local.aws import ec2, ssm_commands
-from local.aws.ssm_commands import Commands
-from local.pace import Pace
-from tests.local.service_box import REGION, TWO_O_CLOCK, ServiceBox, service_box
+from tests.local.scripts_box import DOCUMENT, SECOND, ScriptsBox, scripts_box
+from tests.local.service_box import REGION, TWO_O_CLOCK
 from watchkeeper.aws.errors import Refused
 from watchkeeper.aws.scripts import COMMENT, POST, PRE, Scripts, Sent, State
 
-SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-PACE = Pace(command_delivered_after=SECOND, command_takes=5 * SECOND, command_hidden_for=2 * SECOND)
-DOCUMENT = "watchkeeper-freeze-postgres"
-UUID = "^(None|[a-fA-F0-9]{8}(-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12})$"
-CONTENT = {
-    "schemaVersion": "2.2",
-    "parameters": {
-        "executionId": {"type": "String", "default": "None", "allowedPattern": UUID},
-        "command": {"type": "String", "allowedValues": [PRE, POST, "dry-run"]},
-    },
-    "mainSteps": [],
-}
-"""The parameters of Data Lifecycle Manager's documents."""
 RUN = "backup#gold#2026-11-23T02:00Z#003"
 
 
-class Box(ServiceBox):
-    @property
-    def commands(self) -> Commands:
-        return ssm_commands.installed_in(self)
-
-
 @pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
+def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptsBox]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with service_box(Box, ec2, ssm_commands, pace=PACE) as box:
-        box.client("ssm").create_document(
-            Name=DOCUMENT, Content=json.dumps(CONTENT), DocumentType="Command"
-        )
+    with scripts_box() as box:
         yield box
 
 
 @pytest.fixture
-def instance(box: Box) -> str:
-    made = box.client("ec2").run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
-    return str(made["Instances"][0]["InstanceId"])
+def instance(box: ScriptsBox) -> str:
+    return box.instance
 
 
 @pytest.fixture
-def scripts(box: Box) -> Scripts:
+def scripts(box: ScriptsBox) -> Scripts:
     return Scripts("watchkeeper")
 
 
@@ -62,7 +36,7 @@ def send(scripts: Scripts, instance: str, word: str = PRE, run: str = RUN) -> st
 
 
 def test_a_script_runs_and_its_outcome_is_unknown_until_it_is_shown(
-    box: Box, scripts: Scripts, instance: str
+    box: ScriptsBox, scripts: Scripts, instance: str
 ) -> None:
     command = send(scripts, instance)
     assert scripts.outcome(command, instance).state is State.UNFINISHED
@@ -74,7 +48,7 @@ def test_a_script_runs_and_its_outcome_is_unknown_until_it_is_shown(
 
 
 def test_what_an_instance_writes_is_quoted_and_cut(
-    box: Box, scripts: Scripts, instance: str
+    box: ScriptsBox, scripts: Scripts, instance: str
 ) -> None:
     output = "\x1b[31mred\nfour\nlines\nof it" + "x" * 3000
     box.commands.scripts_fail(instance, PRE, output, code=201)
@@ -86,7 +60,7 @@ def test_what_an_instance_writes_is_quoted_and_cut(
 
 
 def test_a_command_that_expires_has_failed_and_may_have_run(
-    box: Box, scripts: Scripts, instance: str
+    box: ScriptsBox, scripts: Scripts, instance: str
 ) -> None:
     box.commands.never_answers(instance)
     command = send(scripts, instance)
@@ -96,7 +70,7 @@ def test_a_command_that_expires_has_failed_and_may_have_run(
 
 
 def test_what_was_sent_is_found_by_run_word_and_stack(
-    box: Box, scripts: Scripts, instance: str
+    box: ScriptsBox, scripts: Scripts, instance: str
 ) -> None:
     other_stack = Scripts("watchkeeper-staging")
     first = send(scripts, instance)
@@ -113,7 +87,7 @@ def test_what_was_sent_is_found_by_run_word_and_stack(
 
 
 def test_what_a_person_sends_with_the_execution_id_counts(
-    box: Box, scripts: Scripts, instance: str
+    box: ScriptsBox, scripts: Scripts, instance: str
 ) -> None:
     by_hand = box.client("ssm").send_command(
         DocumentName=DOCUMENT,
@@ -126,7 +100,7 @@ def test_what_a_person_sends_with_the_execution_id_counts(
 
 
 def test_a_command_leads_to_its_run_and_to_no_other_stack_s(
-    box: Box, scripts: Scripts, instance: str
+    box: ScriptsBox, scripts: Scripts, instance: str
 ) -> None:
     command = send(scripts, instance)
     long = send(scripts, instance, run="backup#by-hand#" + "x" * COMMENT)
@@ -138,7 +112,7 @@ def test_a_command_leads_to_its_run_and_to_no_other_stack_s(
     assert scripts.run_of("00000000-0000-0000-0000-000000000000") is None
 
 
-def test_lists_are_read_to_their_end(box: Box, scripts: Scripts, instance: str) -> None:
+def test_lists_are_read_to_their_end(box: ScriptsBox, scripts: Scripts, instance: str) -> None:
     command = send(scripts, instance)
     for number in range(60):
         send(scripts, instance, run=f"backup#gold#{number}")
@@ -147,7 +121,7 @@ def test_lists_are_read_to_their_end(box: Box, scripts: Scripts, instance: str) 
 
 
 def test_an_instance_without_an_agent_is_refused_and_a_terminated_one_is_gone(
-    box: Box, scripts: Scripts, instance: str
+    box: ScriptsBox, scripts: Scripts, instance: str
 ) -> None:
     box.commands.unmanaged.add(instance)
     with pytest.raises(Refused, match=r"ssm:SendCommand answered InvalidInstanceId"):

@@ -1,39 +1,18 @@
 """AWS as two emulators have it, one after the other: what our code may count on, both must do."""
 
-import os
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from tests.deployed.ministack import MARKS, ministack
 from tests.template.stack import written
 
-MINISTACK = Path(__file__).parents[2] / ".tools" / "ministack" / "bin" / "ministack"
-
-EMULATORS = [
-    "moto",
-    pytest.param(
-        "ministack",
-        marks=[
-            pytest.mark.slow,
-            pytest.mark.enable_socket,
-            pytest.mark.allow_hosts(["127.0.0.1"]),
-            pytest.mark.skipif(
-                not MINISTACK.exists(), reason="needs ministack: `make deploy-local` installs it"
-            ),
-        ],
-    ),
-]
+EMULATORS = ["moto", pytest.param("ministack", marks=MARKS)]
 
 
 @contextmanager
@@ -43,7 +22,7 @@ def emulator(name: str) -> Iterator[None]:
         with mock_aws():
             yield
         return
-    with _ministack() as url, pytest.MonkeyPatch.context() as environment:
+    with ministack("ministack") as url, pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", url)
         environment.setenv("AWS_ACCESS_KEY_ID", "in-the-box")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "in-the-box")
@@ -78,37 +57,3 @@ def bucket() -> str:
     )
     s3.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration=lock)
     return name
-
-
-@contextmanager
-def _ministack() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0"}
-    process = subprocess.Popen(
-        [MINISTACK],
-        env={**os.environ, **settings, "SFTP_ENABLED": "0"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(f"{url}/_ministack/health", process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def _wait_for(url: str, process: subprocess.Popen[Any]) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        assert process.poll() is None, f"ministack ended with {process.returncode}"
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("ministack did not answer within 30 s")

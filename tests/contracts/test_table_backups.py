@@ -14,6 +14,7 @@ from watchkeeper.aws.dynamodb_backups import (
     Tables,
 )
 from watchkeeper.aws.errors import NotThere, Refused
+from watchkeeper.backups.model import Span
 
 RUN = "backup#gold#2026-11-23T02:00Z#000"
 STACK = "watchkeeper"
@@ -53,7 +54,7 @@ def test_point_in_time_recovery_is_off_until_it_is_switched_on(tables: Tables, r
     PointInTime().switch_on(rates)
 
     span = tables.spans([rates])[rates]
-    assert span is not None
+    assert isinstance(span, Span)
     assert span.earliest <= span.latest
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from local.aws import backup, rds
 from local.cloud import Cloud
 from local.pace import Pace
-from tests.crash.forks import aside
+from tests.crash.forks import Story, aside, explore
 from tests.crash.night import (
     BEFORE,
     PLAN,
@@ -250,7 +250,20 @@ def lose(cloud: Cloud) -> None:
 READS = ("Describe", "Get", "List", "Query", "BatchGet")
 
 
-def changing_calls(made: Account, function: str, tell: Callable[[], object]) -> set[int]:
+Told = TypeVar("Told")
+
+
+def explore_changes(
+    made: Account, function: str, kind: str, tell: Callable[[], Told]
+) -> Story[Told]:
+    """Tell the story, and tell it on from every call of a function that changes something."""
+    changing = _changing_calls(made, function, tell)
+    return explore(
+        made.cloud, tell, functions={function}, kinds=(kind,), wanted=changing.__contains__
+    )
+
+
+def _changing_calls(made: Account, function: str, tell: Callable[[], object]) -> set[int]:
     """The numbers of a function's calls in a story that change the world, and of its first one.
 
     To die after a call that only reads is to die after the last one before it that changed

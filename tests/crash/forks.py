@@ -45,6 +45,17 @@ class Story(Generic[Outcome]):
     calls: list[Call]
     branches: list[Branch[Outcome]]
 
+    def gone_wrong(self, is_right: Callable[[Outcome], bool]) -> list[str]:
+        """The branches that do not end as they should, each with how it ended; the calm story
+        must.
+        """
+        assert is_right(self.calm), self.calm
+        return [
+            f"{branch.name}: {branch.error or branch.outcome}"
+            for branch in self.branches
+            if branch.outcome is None or not is_right(branch.outcome)
+        ]
+
 
 @dataclass
 class _Forks:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from local.aws import ec2, ssm_commands
-from local.aws.ssm_commands import Commands, Freeze
+from local.aws.ssm_commands import Commands, Freeze, create_script_document
 from local.cloud import Cloud
 from local.pace import Pace
 from tests.crash.night import BEFORE, NIGHT, items, ours, records
@@ -37,14 +37,6 @@ POLICY: dict[str, Any] = {
         )
     },
     "removal": {"schedule": "0 6 * * *", "cap": 100, "failed_after": "1d"},
-}
-CONTENT = {
-    "schemaVersion": "2.2",
-    "parameters": {
-        "executionId": {"type": "String"},
-        "command": {"type": "String", "allowedValues": [PRE, POST]},
-    },
-    "mainSteps": [],
 }
 PACE = Pace(snapshot_takes=timedelta(minutes=4))
 THIN = timedelta(minutes=2)
@@ -84,7 +76,7 @@ def account(**options: Any) -> Iterator[Account]:
         ssm.put_parameter(
             Name="/watchkeeper/policy/backups", Value=json.dumps(POLICY), Type="String"
         )
-        ssm.create_document(Name=DOCUMENT, Content=json.dumps(CONTENT), DocumentType="Command")
+        create_script_document(ssm, DOCUMENT)
         yield Account(cloud, _furnished(cloud))
 
 

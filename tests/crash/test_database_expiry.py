@@ -18,10 +18,10 @@ from tests.crash.databases import (
     RATES,
     DatabaseAccount,
     account,
-    changing_calls,
+    explore_changes,
     switches,
 )
-from tests.crash.forks import aside, explore
+from tests.crash.forks import aside
 from tests.crash.night import NIGHT, Outcome, ours, outcome, records, settle
 from watchkeeper import naming
 
@@ -169,25 +169,12 @@ def oldest_snapshot_of(made: DatabaseAccount, name: str) -> str:
 def test_death_or_twin_at_every_call_that_changes_something(
     third_day: DatabaseAccount, kind: str, at_least: int
 ) -> None:
-    changing = changing_calls(third_day, "ExpireBackups", lambda: run_expiry(third_day))
     story = aside(
-        lambda: explore(
-            third_day.cloud,
-            lambda: run_expiry(third_day),
-            functions={"ExpireBackups"},
-            kinds=(kind,),
-            wanted=changing.__contains__,
-        )
+        lambda: explore_changes(third_day, "ExpireBackups", kind, lambda: run_expiry(third_day))
     )
-    assert story.calm.as_planned, story.calm
     assert len(story.branches) >= at_least
-    assert [
-        f"{branch.name}: {branch.error or branch.outcome}"
-        for branch in story.branches
-        if branch.outcome is None
-        or not branch.outcome.as_planned
-        or set(branch.outcome.end.news) != set(story.calm.end.news)
-    ] == []
+    news = set(story.calm.end.news)
+    assert story.gone_wrong(lambda found: found.as_planned and set(found.end.news) == news) == []
 
 
 DELETIONS = (

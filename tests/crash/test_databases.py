@@ -26,12 +26,12 @@ from tests.crash.databases import (
     DatabaseAccount,
     Morning,
     account,
-    changing_calls,
+    explore_changes,
     findings,
     switches,
     tonight,
 )
-from tests.crash.forks import aside, explore
+from tests.crash.forks import aside
 from tests.crash.night import NIGHT, Outcome, Point, expire_later, records, run_night
 
 CHOSEN = NIGHT + timedelta(seconds=90)
@@ -98,25 +98,10 @@ def fails_alone(found: Morning, name: str) -> bool:
 def test_death_or_twin_at_every_call_that_changes_something(
     evening: DatabaseAccount, function: str, kind: str, at_least: int
 ) -> None:
-    changing = changing_calls(evening, function, lambda: tonight(evening))
-    story = aside(
-        lambda: explore(
-            evening.cloud,
-            lambda: tonight(evening),
-            functions={function},
-            kinds=(kind,),
-            wanted=changing.__contains__,
-        )
-    )
-    assert story.calm.is_calm, story.calm
+    story = aside(lambda: explore_changes(evening, function, kind, lambda: tonight(evening)))
     assert len(story.branches) >= at_least
-    assert [
-        f"{branch.name}: {branch.error or branch.outcome}"
-        for branch in story.branches
-        if branch.outcome is None
-        or not branch.outcome.is_calm
-        or set(branch.outcome.end.news) != set(story.calm.end.news)
-    ] == []
+    news = set(story.calm.end.news)
+    assert story.gone_wrong(lambda found: found.is_calm and set(found.end.news) == news) == []
 
 
 def test_an_open_window_is_waited_out_and_holds_up_nobody(evening: DatabaseAccount) -> None:
@@ -382,6 +367,71 @@ def test_throttled_for_less_than_half_an_hour_aws_backup_is_waited_for(
     evening: DatabaseAccount,
 ) -> None:
     assert night_with(evening, throttled("backup", "*", 30)).is_calm
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        throttled("dynamodb", "UpdateContinuousBackups", 120),
+        *(
+            partial(
+                Mischief.fail,
+                service="dynamodb",
+                operation="UpdateContinuousBackups",
+                code=code,
+                times=None,
+            )
+            for code in ("ContinuousBackupsUnavailableException", "AccessDeniedException")
+        ),
+    ],
+    ids=["throttled", "a new table", "denied"],
+)
+def test_a_night_is_reported_though_point_in_time_recovery_cannot_be_switched_on(
+    evening: DatabaseAccount, trouble: Callable[[Mischief], object]
+) -> None:
+    def story() -> tuple[Morning, list[str]]:
+        trouble(evening.cloud.mischief)
+        return tonight(evening), findings(evening, "could not check")
+
+    found, lines = aside(story)
+    assert found.is_calm, found
+    [line] = lines
+    assert f"of {evening.arn(CARTS)} could not be switched on" in line
+    assert "dynamodb:UpdateContinuousBackups answered" in line
+
+
+def test_a_table_that_hides_its_point_in_time_recovery_hides_no_other(
+    evening: DatabaseAccount,
+) -> None:
+    def story() -> tuple[Morning, list[str]]:
+        evening.cloud.mischief.fail(
+            "dynamodb", "DescribeContinuousBackups", "AccessDeniedException", times=None,
+            match=is_of(CARTS),
+        )  # fmt: skip
+        return tonight(evening), findings(evening, "could not check")
+
+    found, lines = aside(story)
+    assert fails_alone(found, CARTS), found
+    assert found.others == OTHERS
+    assert [line for line in lines if f"of {evening.arn(CARTS)} could not be read" in line], lines
+
+
+def test_a_night_is_reported_though_the_quota_may_not_be_read(evening: DatabaseAccount) -> None:
+    """It counts as used up, so that its alarm sounds."""
+
+    def story() -> tuple[Morning, list[str], list[float]]:
+        evening.cloud.mischief.fail("rds", "DescribeAccountAttributes", "AccessDenied", times=None)
+        found = tonight(evening)
+        news = [one.json() for one in evening.cloud.published("NewsTopic")]
+        told = [one for one in news if one["type"] == "BackupsReported"]
+        used = [one["database_snapshot_quota_used"] for one in told]
+        return found, findings(evening, "could not check"), used
+
+    found, lines, used = aside(story)
+    assert found.is_calm, found
+    assert used == [100.0]
+    assert len(lines) == len(("of instances", "of clusters"))
+    assert all("rds:DescribeAccountAttributes answered AccessDenied" in line for line in lines)
 
 
 # ── What becomes of the databases meanwhile ───────────────────────────────────────────────────────

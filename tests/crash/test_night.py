@@ -10,7 +10,7 @@ import pytest
 
 from local.aws.ec2 import installed_in
 from local.mischief import Mischief
-from tests.crash.forks import Story, aside, explore
+from tests.crash.forks import aside, explore
 from tests.crash.night import (
     ARCHIVE,
     BROKEN,
@@ -66,18 +66,6 @@ def is_as_calm(end: Outcome) -> bool:
     )
 
 
-def differing(story: Story[Outcome]) -> list[str]:
-    """The branches that do not end as the calm story does, each with what is different."""
-    assert is_as_calm(story.calm), story.calm
-    return [
-        f"{branch.name}: {branch.error or branch.outcome}"
-        for branch in story.branches
-        if branch.outcome is None
-        or not is_as_calm(branch.outcome)
-        or set(branch.outcome.news) != set(story.calm.news)
-    ]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "kind", "at_least"),
@@ -97,7 +85,8 @@ def test_death_or_twin_at_every_call(
         )
     )
     assert len(story.branches) >= at_least
-    assert differing(story) == []
+    news = set(story.calm.news)
+    assert story.gone_wrong(lambda end: is_as_calm(end) and set(end.news) == news) == []
 
 
 # ── What is hidden ────────────────────────────────────────────────────────────────────────────────

@@ -24,13 +24,13 @@ from tests.crash.databases import (
     DatabaseAccount,
     Morning,
     account,
-    changing_calls,
+    explore_changes,
     lose,
     morning,
     switches,
     tonight,
 )
-from tests.crash.forks import aside, explore
+from tests.crash.forks import aside
 from tests.crash.night import NIGHT, expire_later, records, run_night, settle
 
 Records = list[dict[str, Any]]
@@ -93,19 +93,13 @@ def test_killed_or_raced_while_it_is_rebuilt(
 
     def story() -> Any:
         lose(after_the_night.cloud)
-        changing = changing_calls(after_the_night, "TakeBackups", lambda: rebuilt(after_the_night))
-        return explore(
-            after_the_night.cloud,
-            lambda: rebuilt(after_the_night),
-            functions={"TakeBackups"},
-            kinds=(kind,),
-            wanted=changing.__contains__,
+        return explore_changes(
+            after_the_night, "TakeBackups", kind, lambda: rebuilt(after_the_night)
         )
 
     told = aside(story)
-    assert told.calm == known
     assert len(told.branches) >= at_least
-    assert [one.name for one in told.branches if one.error or one.outcome != known] == []
+    assert told.gone_wrong(lambda again: again == known) == []
 
 
 @pytest.mark.parametrize(

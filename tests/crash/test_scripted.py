@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local.mischief import Failure, Mischief
-from tests.crash.forks import Story, aside, explore
+from tests.crash.forks import aside, explore
 from tests.crash.night import NIGHT
 from tests.crash.scripted import (
     DOCUMENT,
@@ -67,15 +67,6 @@ def is_well(end: Outcome) -> bool:
     )
 
 
-def unwell(story: Story[Outcome]) -> list[str]:
-    assert is_well(story.calm), story.calm
-    return [
-        f"{branch.name}: {branch.error or branch.outcome}"
-        for branch in story.branches
-        if branch.outcome is None or not is_well(branch.outcome)
-    ]
-
-
 def night_with(
     made: Account, trouble: Callable[[Account], object], longest: timedelta = 3 * HOUR
 ) -> Outcome:
@@ -110,7 +101,7 @@ def test_death_or_twin_at_every_call_about_the_scripted_instance(
         )
     )
     assert len(story.branches) >= at_least
-    assert unwell(story) == []
+    assert story.gone_wrong(is_well) == []
     # What was frozen is nearly always known to have been, whoever died: else this proves little.
     ends = [branch.outcome for branch in story.branches if branch.outcome]
     consistent = [end for end in ends if end.consistency == APPLICATION]

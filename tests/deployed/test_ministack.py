@@ -1,15 +1,8 @@
 """What local/ministack/start.py adds to ministack, on both sides: what is allowed, what is not."""
 
 import json
-import os
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,67 +10,27 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".tools" / "ministack" / "bin" / "python"
+from tests.deployed.ministack import MARKS, ROOT, ministack
+
 ACCOUNT = "123456789012"
 TABLES = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table"
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.enable_socket,
-    pytest.mark.allow_hosts(["127.0.0.1"]),
-    pytest.mark.skipif(
-        not PYTHON.exists(), reason="needs ministack: `make deploy-local` installs it"
-    ),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of ministack, in which everybody has the rights of a policy."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     ahead = tmp_path_factory.mktemp("clock") / "ahead"
     ahead.write_text("0", encoding="ascii")
     settings = {
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "AUTH": "true",
-        "IOT_MTLS_ENABLED": "0",
-        "SFTP_ENABLED": "0",
         "PYTHONPATH": str(ROOT / "local" / "ministack"),
         "WATCHKEEPER_CLOCK_AHEAD": str(ahead),
     }
-    log = ahead.with_name("ministack.log")
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [PYTHON, "local/ministack/start.py"],
-            cwd=ROOT,
-            env={**os.environ, **settings},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_ministack/health", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def _wait_for(url: str, process: subprocess.Popen[Any], log: Path) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(log.read_text())
+    with ministack("python", "local/ministack/start.py", **settings) as url:
+        yield url
 
 
 def client(url: str, service: str, key: Mapping[str, str]) -> Any:

@@ -1,6 +1,5 @@
 """Run Command in the box, held against the AWS page that each test names."""
 
-import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,58 +7,27 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.aws import ec2, ssm_commands
-from local.aws.ssm_commands import Commands
-from local.pace import Pace
-from tests.local.service_box import TWO_O_CLOCK, ServiceBox, service_box
+from tests.local.scripts_box import DOCUMENT, SECOND, ScriptsBox, scripts_box
+from tests.local.service_box import TWO_O_CLOCK
 
-SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-PACE = Pace(command_delivered_after=SECOND, command_takes=5 * SECOND, command_hidden_for=2 * SECOND)
-DOCUMENT = "watchkeeper-freeze"
 EXECUTION = "0f2a6a44-6f0e-5d0b-9c05-6d9f5f8a3c11"
-CONTENT = {
-    "schemaVersion": "2.2",
-    "parameters": {
-        "executionId": {
-            "type": "String",
-            "default": "None",
-            "allowedPattern": "^(None|[0-9a-f-]{36})$",
-        },
-        "command": {
-            "type": "String",
-            "default": "dry-run",
-            "allowedValues": ["pre-script", "post-script", "dry-run"],
-        },
-    },
-    "mainSteps": [],
-}
-
-
-class Box(ServiceBox):
-    @property
-    def commands(self) -> Commands:
-        return ssm_commands.installed_in(self)
 
 
 @pytest.fixture
-def box() -> Iterator[Box]:
-    with service_box(Box, ec2, ssm_commands, pace=PACE) as box:
-        box.client("ssm").create_document(
-            Name=DOCUMENT, Content=json.dumps(CONTENT), DocumentType="Command"
-        )
+def box() -> Iterator[ScriptsBox]:
+    with scripts_box() as box:
         yield box
 
 
 @pytest.fixture
-def aws(box: Box) -> Any:
+def aws(box: ScriptsBox) -> Any:
     return box.client("ssm")
 
 
 @pytest.fixture
-def instance(box: Box) -> str:
-    made = box.client("ec2").run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
-    return str(made["Instances"][0]["InstanceId"])
+def instance(box: ScriptsBox) -> str:
+    return box.instance
 
 
 def send(aws: Any, instance: str, word: str = "pre-script", **more: Any) -> str:
@@ -86,7 +54,7 @@ def refusal(aws: Any, instance: str, **more: Any) -> str:
 
 
 def test_a_command_is_hidden_pending_in_progress_and_ends(
-    box: Box, aws: Any, instance: str
+    box: ScriptsBox, aws: Any, instance: str
 ) -> None:
     """API_SendCommand, API_GetCommandInvocation: eventual consistency, InvocationDoesNotExist."""
     command = send(aws, instance)
@@ -112,7 +80,7 @@ def test_a_command_is_hidden_pending_in_progress_and_ends(
 
 
 def test_an_instance_is_frozen_from_the_end_of_one_word_to_the_end_of_the_other(
-    box: Box, aws: Any, instance: str
+    box: ScriptsBox, aws: Any, instance: str
 ) -> None:
     send(aws, instance)
     box.clock.run_for(10 * SECOND)
@@ -127,14 +95,14 @@ def test_an_instance_is_frozen_from_the_end_of_one_word_to_the_end_of_the_other(
     assert box.commands.frozen(instance, TWO_O_CLOCK + 25 * SECOND)
 
 
-def _sent(box: Box, aws: Any, instance: str, word: str) -> str:
+def _sent(box: ScriptsBox, aws: Any, instance: str, word: str) -> str:
     command = send(aws, instance, word)
     box.clock.run_for(10 * SECOND)
     return command
 
 
 def test_a_silent_agent_gets_nothing_and_what_has_expired_never_runs(
-    box: Box, aws: Any, instance: str
+    box: ScriptsBox, aws: Any, instance: str
 ) -> None:
     """API_SendCommand, TimeoutSeconds; monitor-commands.html: Delivery Timed Out."""
     box.commands.never_answers(instance)
@@ -148,7 +116,7 @@ def test_a_silent_agent_gets_nothing_and_what_has_expired_never_runs(
     assert box.commands.words_run(instance) == ["pre-script"]
 
 
-def test_what_cannot_be_sent_is_refused(box: Box, aws: Any, instance: str) -> None:
+def test_what_cannot_be_sent_is_refused(box: ScriptsBox, aws: Any, instance: str) -> None:
     """API_SendCommand: Errors."""
     assert refusal(aws, instance, DocumentName="watchkeeper-other") == "InvalidDocument"
     assert refusal(aws, instance, word="dance") == "InvalidParameters"
@@ -163,7 +131,9 @@ def test_what_cannot_be_sent_is_refused(box: Box, aws: Any, instance: str) -> No
     assert box.commands.sent == []
 
 
-def test_scripts_fail_and_take_as_long_as_a_test_says(box: Box, aws: Any, instance: str) -> None:
+def test_scripts_fail_and_take_as_long_as_a_test_says(
+    box: ScriptsBox, aws: Any, instance: str
+) -> None:
     box.commands.scripts_fail(instance, "pre-script", "out of space", code=3, freezes=True)
     box.commands.scripts_take(instance, "post-script", 10 * MINUTE)
     pre = _sent(box, aws, instance, "pre-script")
@@ -178,7 +148,7 @@ def test_scripts_fail_and_take_as_long_as_a_test_says(box: Box, aws: Any, instan
     assert not box.commands.frozen(instance)
 
 
-def test_lists_are_filtered_and_come_in_pages(box: Box, aws: Any, instance: str) -> None:
+def test_lists_are_filtered_and_come_in_pages(box: ScriptsBox, aws: Any, instance: str) -> None:
     """API_ListCommands, API_CommandFilter."""
     commands = [send(aws, instance, word) for word in ("pre-script", "post-script")]
     box.clock.run_for(MINUTE)
@@ -201,7 +171,7 @@ def test_lists_are_filtered_and_come_in_pages(box: Box, aws: Any, instance: str)
 
 
 def test_each_change_is_told_of_the_command_and_of_its_invocation(
-    box: Box, aws: Any, instance: str
+    box: ScriptsBox, aws: Any, instance: str
 ) -> None:
     """monitoring-systems-manager-event-examples.html"""
     command = send(aws, instance)

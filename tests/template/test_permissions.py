@@ -12,6 +12,7 @@ import pytest
 
 from local import account
 from local.aws.ec2 import installed_in
+from local.aws.ssm_commands import create_script_document
 from local.cloud import Cloud
 from local.iam import granted_actions
 from watchkeeper import naming
@@ -81,14 +82,6 @@ SHORT = {
         "bronze": {**HOURLY, "scripts": {"document": DOCUMENT}},
     },
     "removal": {"schedule": "30 * * * *"},
-}
-TAKES_THE_WORDS = {
-    "schemaVersion": "2.2",
-    "parameters": {
-        "command": {"type": "String", "allowedValues": ["pre-script", "post-script"]},
-        "executionId": {"type": "String"},
-    },
-    "mainSteps": [],
 }
 
 
@@ -164,7 +157,7 @@ def prepare(cloud: Cloud) -> None:
     ssm.put_parameter(Name="/watchkeeper/policy/backups", Value=json.dumps(SHORT), Type="String")
     hourly = {"schedule": "20 * * * *"}
     ssm.put_parameter(Name="/watchkeeper/policy/drills", Value=json.dumps(hourly), Type="String")
-    ssm.create_document(Name=DOCUMENT, Content=json.dumps(TAKES_THE_WORDS), DocumentType="Command")
+    create_script_document(ssm, DOCUMENT)
     installed_in(cloud).fail_snapshot_of(account.volume_id(cloud, "harbour-invoices"))
     cloud.client("dynamodb").create_table(
         TableName=ENCRYPTED,

@@ -25,7 +25,7 @@ from watchkeeper.backups.quota import (
     quota_used,
 )
 from watchkeeper.backups.retention import Point, plan_retention
-from watchkeeper.backups.steady import MONTH, MOST, Course, growth, steady_state
+from watchkeeper.backups.steady import MONTH, MOST, Course, growth
 from watchkeeper.policy import BackupsPolicy, Plan, default_backups_policy, parse_backups_policy
 from watchkeeper.schedules import Schedule, longest_gap, occurrences
 
@@ -69,7 +69,7 @@ def of(used: int, most: int = 100, **held: Held) -> Forecast:
     ],
 )
 def test_what_plans_keep_of_one_source_in_the_long_run(plan: dict[str, object], keeps: int) -> None:
-    assert steady_state(plan_with(**plan), NOW) == keeps
+    assert growth(plan_with(**plan), NOW).in_the_long_run == keeps
 
 
 SCHEDULES = ["0 2 * * *", "30 1,13 * * *", "0 20 * * MON-FRI", "0 3 * * SUN", "0 */8 * * *"]
@@ -117,7 +117,7 @@ def test_the_long_run_is_what_nights_and_retention_come_to(plan: Plan) -> None:
     removals = [NOW - (days - day) * DAY for day in range(1, days + 1)]
     counts = [after for _, after in night_by_night(plan, NOW - days * DAY, removals)]
 
-    assert steady_state(plan, NOW) == max(counts[-MONTH.days :])
+    assert growth(plan, NOW).in_the_long_run == max(counts[-MONTH.days :])
 
 
 @given(plan=small_plans(), age=st.integers(3, 60))
@@ -147,7 +147,7 @@ def test_a_plan_that_keeps_more_than_any_limit_is_not_counted_to_the_end() -> No
     held = {"plan": Held(1, 4)}
     policy = policy_with(schedule="*/15 * * * *", keep={"last": -1})
 
-    assert MOST <= steady_state(plan, NOW) < 2 * MOST
+    assert MOST <= growth(plan, NOW).in_the_long_run < 2 * MOST
     assert len(growth(plan, NOW).kept) < 15
     foreseen = forecast(Kind.DATABASE, Quota(DATABASES, 4, 100), held, policy, NOW)
     assert "at least" in foreseen.why
@@ -174,10 +174,12 @@ def test_room_for_all_is_said_and_is_no_finding() -> None:
 
 
 def test_a_limit_that_will_be_reached_is_seen_with_its_day_and_the_remedy() -> None:
-    silver = steady_state(POLICY.plans["silver"], NOW) + 1  # and one that waits for its removal
+    silver = (
+        growth(POLICY.plans["silver"], NOW).in_the_long_run + 1
+    )  # and one that waits for its removal
     seen = of(50, silver=Held(4, 48))
 
-    assert (seen.percent_now, seen.needed) == (50.0, 4 * silver + 2)
+    assert (seen.used, seen.needed) == (50, 4 * silver + 2)
     assert seen.reached is not None
     assert NOW + 60 * DAY < seen.reached < NOW + 200 * DAY
     (finding,) = findings([seen])

@@ -4,7 +4,6 @@ A story is one run from its start to its end. What is asserted is what the insta
 what the record says of it.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,11 +14,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from local.aws import ec2, ssm_commands
-from local.aws.ssm_commands import Commands
 from local.pace import Pace
 from tests.crash.engine_world import MemoryRuns
-from tests.local.service_box import REGION, TWO_O_CLOCK, SentEvents, ServiceBox, service_box
+from tests.local.scripts_box import DOCUMENT, PACE, SECOND, ScriptsBox, scripts_box
+from tests.local.service_box import REGION, TWO_O_CLOCK, SentEvents
 from watchkeeper import naming
 from watchkeeper.aws.scripts import POST, PRE, Scripts
 from watchkeeper.backups.model import APPLICATION, Kind, Target
@@ -32,17 +30,8 @@ from watchkeeper.backups.scripts import (
 from watchkeeper.runs.engine import Engine, advance
 from watchkeeper.runs.record import Done, Report, Run, Step, Told, new_run
 
-SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-PACE = Pace(command_delivered_after=SECOND, command_takes=5 * SECOND, command_hidden_for=2 * SECOND)
-DOCUMENT = "watchkeeper-freeze-postgres"
-PARAMETER = {"type": "String"}
-CONTENT = {
-    "schemaVersion": "2.2",
-    "parameters": {"command": PARAMETER, "executionId": PARAMETER},
-    "mainSteps": [],
-}
 NIGHT = "backup#gold#2026-11-23T02:00Z"
 RUN = naming.shard_id(NIGHT, 3)
 FIRST_SEND = 3
@@ -95,12 +84,6 @@ STEPS = (
 )
 
 
-class Box(ServiceBox):
-    @property
-    def commands(self) -> Commands:
-        return ssm_commands.installed_in(self)
-
-
 @dataclass
 class Waking(SentEvents):
     """The bus, and a rule on it for the ends of scripts."""
@@ -127,7 +110,7 @@ class DyingRuns(MemoryRuns):
 
 @dataclass
 class World:
-    box: Box
+    box: ScriptsBox
     cloud: Cloud
     runs: DyingRuns
     told: list[Told] = field(default_factory=list)
@@ -203,12 +186,8 @@ def world_of(
 ) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_DEFAULT_REGION", REGION)
-        with service_box(Box, ec2, ssm_commands, pace=pace) as box:
-            box.client("ssm").create_document(
-                Name=DOCUMENT, Content=json.dumps(CONTENT), DocumentType="Command"
-            )
-            made = box.client("ec2").run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
-            cloud = Cloud(Scripts("watchkeeper"), made["Instances"][0]["InstanceId"])
+        with scripts_box(pace) as box:
+            cloud = Cloud(Scripts("watchkeeper"), box.instance)
             runs = DyingRuns()
             facts = {"script_document": DOCUMENT, "script_timeout": "120", "plan": "gold"}
             runs.start(new_run(RUN, STEPS, TWO_O_CLOCK, night=NIGHT, shard="3", **facts))

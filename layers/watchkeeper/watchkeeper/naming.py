@@ -449,19 +449,30 @@ def service_and_type(arn: str) -> tuple[str, str]:
             return "", ""
 
 
-def database_arn(place: "tuple[str, str, str]", identifier: str) -> str:
+def instance_arn(place: tuple[str, str, str], instance_id: str) -> str:
+    """`place`, of every ARN made here, is partition, Region and account."""
+    return _arn(place, "ec2", f"instance/{instance_id}")
+
+
+def volume_arn(place: tuple[str, str, str], volume_id: str) -> str:
+    return _arn(place, "ec2", f"volume/{volume_id}")
+
+
+def database_arn(place: tuple[str, str, str], identifier: str) -> str:
+    return _arn(place, "rds", f"db:{identifier}")
+
+
+def cluster_arn(place: tuple[str, str, str], identifier: str) -> str:
+    return _arn(place, "rds", f"cluster:{identifier}")
+
+
+def table_arn(place: tuple[str, str, str], name: str) -> str:
+    return _arn(place, "dynamodb", f"table/{name}")
+
+
+def _arn(place: tuple[str, str, str], service: str, resource: str) -> str:
     partition, region, account = place
-    return f"arn:{partition}:rds:{region}:{account}:db:{identifier}"
-
-
-def cluster_arn(place: "tuple[str, str, str]", identifier: str) -> str:
-    partition, region, account = place
-    return f"arn:{partition}:rds:{region}:{account}:cluster:{identifier}"
-
-
-def table_arn(place: "tuple[str, str, str]", name: str) -> str:
-    partition, region, account = place
-    return f"arn:{partition}:dynamodb:{region}:{account}:table/{name}"
+    return f"arn:{partition}:{service}:{region}:{account}:{resource}"
 
 
 def rds_name(arn: str) -> str:
@@ -474,17 +485,6 @@ def rds_name(arn: str) -> str:
 def table_name(arn: str) -> str:
     """The table's name in its ARN, or in that of a backup of it."""
     return arn.split(":", 5)[5].split("/")[1]
-
-
-def volume_arn(place: "tuple[str, str, str]", volume_id: str) -> str:
-    """`place` is partition, Region and account."""
-    partition, region, account = place
-    return f"arn:{partition}:ec2:{region}:{account}:volume/{volume_id}"
-
-
-def instance_arn(place: "tuple[str, str, str]", instance_id: str) -> str:
-    partition, region, account = place
-    return f"arn:{partition}:ec2:{region}:{account}:instance/{instance_id}"
 
 
 def ec2_id(arn: str) -> str:

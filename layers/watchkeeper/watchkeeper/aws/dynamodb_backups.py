@@ -13,7 +13,7 @@ from watchkeeper import naming
 from watchkeeper.aws.client import ONCE, client
 from watchkeeper.aws.errors import Denied, NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
-from watchkeeper.backups.model import Kind, Resource, Snapshot, Span
+from watchkeeper.backups.model import Kind, Resource, Snapshot, Span, Unread
 from watchkeeper.quoting import quoted
 
 PAGE = 100
@@ -71,13 +71,18 @@ class Tables(_DynamoDb):
         return [table for table in found if table and table.state != "DELETING"]
 
     @needs("dynamodb:DescribeContinuousBackups")
-    def spans(self, arns: Iterable[str]) -> dict[str, Span | None]:
-        """Per table that exists, what point-in-time recovery can restore; None if nothing."""
-        spans: dict[str, Span | None] = {}
+    def spans(self, arns: Iterable[str]) -> dict[str, Span | Unread | None]:
+        """Per table that exists, what point-in-time recovery can restore; None if nothing. A table
+        whose own policy denies us that answers for itself alone.
+        """
+        spans: dict[str, Span | Unread | None] = {}
         for arn in arns:
             try:
                 recovery = self._recovery(arn)
             except NotThere:
+                continue
+            except Refused as error:
+                spans[arn] = Unread(error.quoted)
                 continue
             earliest = recovery.get("EarliestRestorableDateTime")
             latest = recovery.get("LatestRestorableDateTime")
@@ -319,15 +324,18 @@ class PointInTime(_DynamoDb):
     """Switches point-in-time recovery on; it can switch nothing off."""
 
     @needs("dynamodb:DescribeContinuousBackups", "dynamodb:UpdateContinuousBackups")
-    def switch_on(self, arn: str) -> None:
-        """Raises Refused (`ContinuousBackupsUnavailableException`) for a moment, of a new table."""
+    def switch_on(self, arn: str) -> bool:
+        """Whether it was off. Raises NotThere if the table is gone, and Refused: for a moment of a
+        new table (`ContinuousBackupsUnavailableException`), always where its own policy forbids it.
+        """
         if self._recovery(arn).get("PointInTimeRecoveryStatus") == "ENABLED":
-            return  # asking again would set its owner's recovery period back to 35 days
+            return False  # asking again would set its owner's recovery period back to 35 days
         with translated("dynamodb:UpdateContinuousBackups"):
             self.client.update_continuous_backups(
                 TableName=naming.table_name(arn),
                 PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
             )
+        return True
 
 
 # ── Shapes ────────────────────────────────────────────────────────────────────────────────────────

@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
+from watchkeeper.quoting import quoted
+
 
 class AwsError(Exception):
     """`call` is the API call that was answered (`ec2:CreateSnapshot`), `code` AWS's word."""
@@ -32,6 +34,11 @@ class AwsError(Exception):
     @property
     def service(self) -> str:
         return self.call.split(":", 1)[0].upper()
+
+    @property
+    def quoted(self) -> str:
+        """For people: what AWS writes may hold what anybody wrote."""
+        return f"{self.call} answered {self.code}: {quoted(self.message)}"
 
 
 class NotThere(AwsError): ...

@@ -8,7 +8,6 @@ from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
 from watchkeeper.backups.keys import GONE, UNCHECKED, KeyState
-from watchkeeper.quoting import quoted
 
 
 class Keys:
@@ -34,6 +33,5 @@ class Keys:
         except NotThere:
             return KeyState(arn, GONE)
         except Refused as refused:
-            problem = f"{refused.call} answered {refused.code}: {quoted(refused.message)}"
-            return KeyState(arn, UNCHECKED, problem=problem)
+            return KeyState(arn, UNCHECKED, problem=refused.quoted)
         return KeyState(arn, found["KeyState"], found.get("DeletionDate"))

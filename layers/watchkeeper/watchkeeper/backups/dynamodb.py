@@ -20,7 +20,16 @@ from watchkeeper.aws.dynamodb_samples import Looked, Measured, TableSampler
 from watchkeeper.aws.errors import AwsError, NotThere, Refused
 from watchkeeper.aws.objects import ManifestReader, Manifests
 from watchkeeper.backups.manifest import BadManifest, Manifest, digest
-from watchkeeper.backups.model import Asked, Place, Resource, Service, Snapshot, Span, Target
+from watchkeeper.backups.model import (
+    Asked,
+    Place,
+    Resource,
+    Service,
+    Snapshot,
+    Span,
+    Target,
+    Unread,
+)
 from watchkeeper.backups.rules import PENDING, found_by_source
 from watchkeeper.backups.sample import FIRST, Sample, digests
 from watchkeeper.backups.services import BySource
@@ -56,7 +65,7 @@ class DynamoDbTaker:
     def resources(self) -> Sequence[Resource]:
         return self.tables.tables()
 
-    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | None]:
+    def spans(self, arns: Iterable[str]) -> Mapping[str, Span | Unread | None]:
         return self.tables.spans(arns)
 
     def take(self, target: Target, asked: Asked, now: datetime) -> str:
@@ -68,16 +77,8 @@ class DynamoDbTaker:
         measured = self.sampler.measured(target.arn)
         before = self._look(target.arn)
         key, settings = self.settings.read(target.arn)
-        manifest = Manifest(
-            point=point,
-            resource=target.arn,
-            kind=target.kind,
-            run=asked.run,
-            plan=asked.plan,
-            asked_at=now,
-            words=tuple(asked.words.split()),
-            key=key,
-            settings=settings,
+        manifest = replace(
+            Manifest.about(target, asked, now, key, settings),
             sample=self._sample(target.arn, measured, before),
         )
         self.manifests.write(point, manifest.to_json())

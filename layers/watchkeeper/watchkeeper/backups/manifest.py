@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from watchkeeper import naming
-from watchkeeper.backups.model import Kind
+from watchkeeper.backups.model import Asked, Kind, Target
 from watchkeeper.backups.sample import Sample
 from watchkeeper.quoting import quoted
 
@@ -48,6 +48,23 @@ class Manifest:
     """As the service showed them, in its own words."""
     sample: Sample | None = None
     """Of the items of a table; None of what has no items, or was written down before they were."""
+
+    @classmethod
+    def about(
+        cls, target: Target, asked: Asked, now: datetime, key: str, settings: Mapping[str, object]
+    ) -> "Manifest":
+        """What is written down before a recovery point of `target` is asked for."""
+        return cls(
+            point=naming.point_id(asked.run, target.arn),
+            resource=target.arn,
+            kind=target.kind,
+            run=asked.run,
+            plan=asked.plan,
+            asked_at=now,
+            words=tuple(asked.words.split()),
+            key=key,
+            settings=settings,
+        )
 
     def to_json(self) -> bytes:
         """The same bytes for the same manifest. Raises TypeError for what JSON cannot hold."""

@@ -212,6 +212,13 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A resource that does not tell what can be restored of it."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Target:
     """A resource that a run will take a recovery point of, frozen when the run chose it."""
 

@@ -23,10 +23,10 @@ from watchkeeper.backups.model import (
     Service,
     Span,
     State,
+    Unread,
 )
 from watchkeeper.backups.services import Taker
 from watchkeeper.news.base import LINE, LINES
-from watchkeeper.quoting import quoted
 from watchkeeper.runs.record import Done, Report, Run
 
 POINT_IN_TIME = "point-in-time recovery"
@@ -169,8 +169,7 @@ def ensure_others_read(run: Run, cloud: Reading, now: datetime) -> Report:
     # Before the sources are asked: what another run enters meanwhile would be missing from an
     # answer that is older than it.
     known = list(cloud.others.listed())
-    is_patient = now < run.entered_at + PATIENCE
-    answers = _Answers(stops=(Refused,) if is_patient else (Refused, Busy))
+    answers = _Answers(stops=tolerated(run, now))
     _read_vaults(cloud, answers, now)
     _read_snapshots(cloud, answers)
     if Source.VAULTS in answers.unread:
@@ -180,7 +179,19 @@ def ensure_others_read(run: Run, cloud: Reading, now: datetime) -> Report:
     _read_spans(run, cloud, answers)
     changes = compare(known, Shown(answers.points, answers.without_span, answers.unread), now)
     cloud.others.save([*changes.fresh, *changes.changed, *changes.gone])
-    return Done({"others": str(len(answers.points)), "unread": "\n".join(answers.lines[:LINES])})
+    return Done({"others": str(len(answers.points)), "unread": in_a_fact(answers.lines)})
+
+
+def tolerated(run: Run, now: datetime) -> tuple[type[AwsError], ...]:
+    """The answers that stop no night: whoever is busy is asked again first, for a while."""
+    return (Refused,) if now < run.entered_at + PATIENCE else (Refused, Busy)
+
+
+def in_a_fact(lines: Sequence[str]) -> str:
+    """As many as people read, and how many more there are: what was left out is said, too."""
+    left_out = len(lines) - LINES
+    more = [f"and {left_out} more that could not be checked"] if left_out > 0 else []
+    return "\n".join([*(line[:LINE] for line in lines[:LINES]), *more])
 
 
 @dataclass
@@ -196,9 +207,8 @@ class _Answers:
     unread: set[Source] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
 
-    def refused(self, what: str, error: AwsError) -> None:
-        line = f"{what} could not be read: {error.call} answered {error.code}"
-        self.lines.append(f"{line}: {quoted(error.message)}"[:LINE])
+    def refused(self, what: str, why: str) -> None:
+        self.lines.append(f"{what} could not be read: {why}")
 
 
 def _read_vaults(cloud: Reading, answers: _Answers, now: datetime) -> None:
@@ -206,7 +216,7 @@ def _read_vaults(cloud: Reading, answers: _Answers, now: datetime) -> None:
         names = cloud.vaults.names()
     except answers.stops as error:
         answers.unread.add(Source.VAULTS)
-        answers.refused(AWS_BACKUP, error)
+        answers.refused(AWS_BACKUP, error.quoted)
         return
     for name in names:
         try:
@@ -215,7 +225,7 @@ def _read_vaults(cloud: Reading, answers: _Answers, now: datetime) -> None:
             continue  # deleted since it was listed, as only an empty vault can be
         except answers.stops as error:  # a vault may have a policy of its own
             answers.unread.add(Source.VAULTS)
-            answers.refused(f"{AWS_BACKUP}'s vault {name}", error)
+            answers.refused(f"{AWS_BACKUP}'s vault {name}", error.quoted)
         else:
             answers.points += vault.points
             answers.continuous |= vault.continuous
@@ -226,7 +236,7 @@ def _read_snapshots(cloud: Reading, answers: _Answers) -> None:
         answers.points += cloud.managed.points()
     except answers.stops as error:
         answers.unread.add(Source.SNAPSHOTS)
-        answers.refused("snapshots of other services", error)
+        answers.refused("snapshots of other services", error.quoted)
 
 
 def _read_spans(run: Run, cloud: Reading, answers: _Answers) -> None:
@@ -244,11 +254,14 @@ def _read_spans(run: Run, cloud: Reading, answers: _Answers) -> None:
         try:
             spans = taker.spans(sorted(arn for arn in kinds if kinds[arn].service is service))
         except stops as error:
-            answers.refused(f"{POINT_IN_TIME} of {service.value}", error)
+            answers.refused(f"{POINT_IN_TIME} of {service.value}", error.quoted)
             continue
         for arn, span in spans.items():
             if span is None:
                 answers.without_span.add(arn)
+                continue
+            if isinstance(span, Unread):
+                answers.refused(f"{POINT_IN_TIME} of {arn}", span.why)
                 continue
             keeper = AWS_BACKUP if arn in answers.continuous else POINT_IN_TIME
             point = _span_point(arn, kinds[arn], span, cloud.place, keeper)

@@ -80,10 +80,6 @@ class Forecast:
     """The day on which a snapshot will first be refused, at the present pace, if it will be."""
 
     @property
-    def percent_now(self) -> float:
-        return self._percent(self.used)
-
-    @property
     def percent_in_the_long_run(self) -> float:
         return self._percent(self.needed)
 

@@ -81,7 +81,8 @@ class RdsTaker:
             return "" if made else f"it is {quoted(database.state)}"
         if waits_for := _closed(database, asked, now):
             return waits_for
-        self.manifests.write(point, _manifest(point, database, target, asked, now).to_json())
+        manifest = Manifest.about(target, asked, now, database.key, database.settings)
+        self.manifests.write(point, manifest.to_json())
         return self._snapshot(target, name, tags_of(database, target, asked))
 
     def _snapshot(self, target: Target, name: str, tags: Mapping[str, str]) -> str:
@@ -178,22 +179,6 @@ def _closed(database: Resource, asked: Asked, now: datetime) -> str:
         telemetry.logger.warning("windows not read, and so not waited out", extra=about)
     found = closed(database.windows, now)
     return f"{found.why}, until {found.until:%a %H:%M} UTC" if found else ""
-
-
-def _manifest(
-    point: str, database: Resource, target: Target, asked: Asked, now: datetime
-) -> Manifest:
-    return Manifest(
-        point=point,
-        resource=target.arn,
-        kind=target.kind,
-        run=asked.run,
-        plan=asked.plan,
-        asked_at=now,
-        words=tuple(asked.words.split()),
-        key=database.key,
-        settings=database.settings,
-    )
 
 
 def _staying(snapshots: Iterable[Snapshot]) -> list[Snapshot]:

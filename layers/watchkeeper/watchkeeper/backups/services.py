@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from watchkeeper.backups.model import Asked, Resource, Service, Snapshot, Span, Target
+from watchkeeper.backups.model import Asked, Resource, Service, Snapshot, Span, Target, Unread
 from watchkeeper.backups.rules import Found
 
 BySource = Mapping[tuple[str, str], Found]
@@ -25,7 +25,7 @@ class Taker(Protocol):
     def resources(self) -> Sequence[Resource]:
         """Everything that could be backed up, as Describe shows it now."""
 
-    def spans(self, arns: Iterable[str], /) -> Mapping[str, Span | None]:
+    def spans(self, arns: Iterable[str], /) -> Mapping[str, Span | Unread | None]:
         """Of those for which there is point-in-time recovery at all: None where it is off."""
 
     def take(self, target: Target, asked: Asked, now: datetime, /) -> str:

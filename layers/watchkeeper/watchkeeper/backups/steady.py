@@ -65,14 +65,8 @@ class Growth:
 
     @property
     def in_the_long_run(self) -> int:
+        """The most that a removal leaves on any day of the last month."""
         return max(self.kept[-MONTH.days :])
-
-
-def steady_state(plan: "Plan", now: datetime) -> int:
-    """How many recovery points of one source the plan keeps in the long run: the most that a
-    removal leaves on any day of the last month of ten years, which end `now`.
-    """
-    return growth(plan, now).in_the_long_run
 
 
 @lru_cache(maxsize=32)  # a night asks twice for each of its plans: for instances, and for clusters

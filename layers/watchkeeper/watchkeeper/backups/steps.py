@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from watchkeeper import naming
-from watchkeeper.aws.errors import AlreadyThere, Denied, Refused
+from watchkeeper.aws.errors import AlreadyThere, NotThere, Refused
 from watchkeeper.backups.coverage import Kept, Night, cover
 from watchkeeper.backups.key_steps import KEYS
 from watchkeeper.backups.keys import KeyState, unchecked, unusable
@@ -16,10 +16,9 @@ from watchkeeper.backups.model import (
     Gap,
     Kind,
     RecoveryPoint,
-    Service,
     Target,
 )
-from watchkeeper.backups.others import ensure_others_read
+from watchkeeper.backups.others import POINT_IN_TIME, ensure_others_read, in_a_fact, tolerated
 from watchkeeper.backups.quota import Forecast, forecasts, held_by_plan, quota_used
 from watchkeeper.backups.quota import findings as findings_of
 from watchkeeper.backups.rules import Choice, choose, chosen_by_hand, in_shards
@@ -115,16 +114,25 @@ def _sum(runs: Iterable[Run], fact: str) -> str:
 
 
 def ensure_recoverable(run: Run, cloud: Taking, now: datetime) -> Report:
-    """Switch point-in-time recovery on, where the plan says so and nothing stands still for it."""
+    """Switch point-in-time recovery on, where the plan says so and nothing stands still for it.
+
+    A table that refuses stops no night: the report has a line about it, and the next night asks
+    again.
+    """
     plan = cloud.policy().plans.get(run.facts["plan"])
     if plan is None or plan.point_in_time != "enable" or "only" in run.facts:
         return Done()
     tables = [target.arn for target in _taken(run, cloud) if target.kind is Kind.TABLE]
-    spans = cloud.takers[Service.DYNAMODB].spans(tables)
-    off = [arn for arn, span in spans.items() if span is None]
-    for arn in off:
-        cloud.point_in_time.switch_on(arn)
-    return Done({"switched on": str(len(off))})
+    stops, switched_on = tolerated(run, now), 0
+    refused: list[str] = []
+    for arn in tables:
+        try:
+            switched_on += cloud.point_in_time.switch_on(arn)
+        except NotThere:
+            continue  # deleted since its turn
+        except stops as error:
+            refused.append(f"{POINT_IN_TIME} of {arn} could not be switched on: {error.quoted}")
+    return Done({"switched on": str(switched_on), "not switched on": in_a_fact(refused)})
 
 
 def ensure_reported(run: Run, cloud: Taking, now: datetime) -> Report:
@@ -172,9 +180,13 @@ def _page(run: Run, coverage: Coverage, told_before: Container[str], now: dateti
     )
 
 
+UNREAD = ("unread", "not switched on")
+"""The facts of a night with lines about what it could not do."""
+
+
 def _unread(run: Run, keys: Iterable[KeyState]) -> list[Finding]:
-    """What could not be found out: of others' recovery points, and of keys."""
-    lines = run.facts.get("unread", "").splitlines()
+    """What could not be found out, or made so: of others' recovery points, of spans, of keys."""
+    lines = [line for fact in UNREAD for line in run.facts.get(fact, "").splitlines()]
     lines += [why for state in keys if (why := unchecked(state))]
     return [Finding("", "", Gap.UNKNOWN, why) for why in lines]
 
@@ -192,8 +204,6 @@ def _limits(
         return []
     try:
         quotas = cloud.databases.quotas()
-    except Denied:
-        raise  # our own role
     except Refused as error:
         return forecasts({}, held, policy, now, str(error))
     return forecasts(quotas, held, policy, now)
