@@ -373,6 +373,7 @@ DENIALS: Mapping[str, tuple[str, int]] = {
     "backup": ("AccessDeniedException", 403),
     "cloudwatch": ("AccessDenied", 403),
     "dynamodb": ("AccessDeniedException", 400),
+    "ebs": ("AccessDeniedException", 403),
     "ec2": ("UnauthorizedOperation", 403),
     "kms": ("AccessDeniedException", 400),
     "lambda": ("AccessDeniedException", 403),

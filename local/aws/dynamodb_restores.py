@@ -88,6 +88,8 @@ class DynamodbRestores:
     restore_takes: timedelta = timedelta(minutes=10)
     deletion_takes: timedelta = timedelta(minutes=1)
     at_once: int = RESTORES_AT_ONCE
+    loses_settings: bool = False
+    """Changes of restored tables are answered as if they had been made."""
     lives: dict[str, Life] = field(default_factory=dict)
     """By the name of the table."""
 
@@ -98,6 +100,8 @@ class DynamodbRestores:
             "restore_table_to_point_in_time": self._begun,
             "delete_table": self._slow_deletion,
             "delete_backup": self._unless_in_use,
+            "update_table": self._lost,
+            "update_time_to_live": self._lost,
             **dict.fromkeys(ITEM_OPERATIONS, self._of_active),
         }
 
@@ -126,6 +130,15 @@ class DynamodbRestores:
         found = next(one for one in self._table(backup).all_items() if attribute in one.attrs)
         text = found.attrs[attribute].value
         found.attrs[attribute] = DynamoType({"S": chr(ord(text[0]) ^ 1) + text[1:]})
+
+    def lose_index(self, backup: str) -> None:
+        """The backup lacks its last global index."""
+        self._table(backup).global_indexes.pop()
+
+    def wrong_key(self, backup: str, key: str) -> None:
+        """The backup is encrypted with another key."""
+        told = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+        self._table(backup).sse_specification = told
 
     def _keep_first(self, backup: str, count: int) -> None:
         self._put(backup, self._table(backup).all_items()[:count])
@@ -200,6 +213,14 @@ class DynamodbRestores:
             return moto_does(handler)
 
         return operation
+
+    def _lost(self, moto_does: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def change(handler: Any) -> Any:
+            name = handler.body["TableName"].rsplit("/", 1)[-1]
+            is_lost = self.loses_settings and name in self.lives
+            return ActionResult({}) if is_lost else moto_does(handler)
+
+        return change
 
     # --- deleting ---
 

@@ -27,7 +27,13 @@ QUESTIONS = {
 }
 DRILLS: dict[str, Any] = {
     "schedule": "0 3 1 1 *",  # none by itself: the tests say when
-    "every": {"metadata": "never", "blocks": "never", "check": "366d", "exercise": "366d"},
+    "every": {
+        "metadata": "never",
+        "blocks": "never",
+        "restore": "never",
+        "check": "366d",
+        "exercise": "366d",
+    },
     "checks": [QUESTIONS],
     "sign_off": ["ops@example.com"],
 }

@@ -181,10 +181,10 @@ def test_every_database_is_asked_what_is_always_asked(instance: Instance) -> Non
     ("reply", "error"),
     [
         ((1, "", 'ERROR:  relation "o" does not exist'), "psql ended with 1: ERROR:  relation"),
-        ((0, "", ""), "the answer has 0 rows"),
-        ((0, "1\n2\n", ""), "the answer has 2 rows"),
-        ((0, "1,2\n", ""), "the answer has 1 rows"),
-        ((0, '"1\n2",3\n', ""), "the answer has 1 rows"),
+        ((0, "", ""), "the answer is no single value, but has 0 rows"),
+        ((0, "1\n2\n", ""), "the answer is no single value, but has 2 rows"),
+        ((0, "1,2\n", ""), "the answer is no single value, but has 1 rows"),
+        ((0, '"1\n2",3\n', ""), "the answer is no single value, but has 1 rows"),
     ],
 )
 def test_one_failure_stops_no_other_question(instance: Instance, reply: Reply, error: str) -> None:
@@ -234,6 +234,15 @@ def test_broken_output_is_text_like_any_other(instance: Instance) -> None:
     answer = found["answers"]["shop"]["orders"]
     assert len(answer) == 200
     assert set(answer) == {"�", "…"}
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "reply"), [("postgres", "psql", "\n"), ("mysql", "mysql", f"{TLS}NULL\n")]
+)
+def test_no_value_is_an_empty_one(instance: Instance, engine: str, name: str, reply: str) -> None:
+    replies = {"psql": PSQL, "mysql": MYSQL}[name]
+    found = instance.ask(request(engine), {"aws": AWS, name: {**replies, "from o": (0, reply, "")}})
+    assert found["answers"]["shop"] == {"orders": ""}
 
 
 def test_too_much_to_tell_is_said(instance: Instance) -> None:

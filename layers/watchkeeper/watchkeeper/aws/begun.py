@@ -1,6 +1,7 @@
 """The drills that were begun: what the budget counts, and which recovery points are in use."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -34,18 +35,19 @@ class BegunTable(Table):
             "ended": None if one.is_running else True,
             "expires_at": int((one.begun_at + KEPT).timestamp()),
         }
-        try:
+        with suppress(AlreadyThere):
             self.put(item, "attribute_not_exists(pk)")
-        except AlreadyThere:
-            return
 
     @needs("dynamodb:UpdateItem")
     def end(self, run_id: str, begun_at: datetime) -> None:
-        self.update(
-            {"pk": self.pk, "sk": naming.begun_sk(begun_at, run_id)},
-            UpdateExpression="SET ended = :yes",
-            values={":yes": True},
-        )
+        """Of one whose record has expired meanwhile, nothing is left to say."""
+        with suppress(AlreadyThere):
+            self.update(
+                {"pk": self.pk, "sk": naming.begun_sk(begun_at, run_id)},
+                UpdateExpression="SET ended = :yes",
+                ConditionExpression="attribute_exists(pk)",
+                values={":yes": True},
+            )
 
     @needs("dynamodb:Query")
     def since(self, at: datetime) -> Iterator[Begun]:

@@ -8,7 +8,14 @@ from datetime import datetime, timedelta
 
 from watchkeeper.backups.keys import GONE, KeyState
 from watchkeeper.backups.model import Kind, Part, Place, RecoveryPoint, Snapshot, State
-from watchkeeper.drills import blocks, metadata, objectives
+from watchkeeper.drills import (
+    blocks,
+    database_checks,
+    metadata,
+    objectives,
+    table_checks,
+    volume_checks,
+)
 from watchkeeper.drills.blocks import Written
 from watchkeeper.drills.evidence import Control
 from watchkeeper.drills.findings import Finding, Health
@@ -55,6 +62,8 @@ def _of_tampered(now: datetime) -> Iterable[Check]:
     yield blocks.compare({0: blocks.digest(b"then")}, {0: blocks.digest(b"now")})
     yield objectives.recovery_time(Phases(asked=now - 2 * AN_HOUR, verified=now), AN_HOUR)
     yield objectives.signed_off(SignOff("ops@example.com", passed=False, note="", at=now))
+    for kind in KINDS:
+        yield from kind.tampered()
     yield from blocks.sound([Finding("disk", "ext4", Health.BROKEN, "a changed superblock")])
 
 
@@ -66,9 +75,13 @@ def _of_empty(now: datetime) -> Iterable[Check]:
     yield blocks.compare({0: blocks.digest(b"then")}, {0: None})
     yield objectives.recovery_time(Phases(), AN_HOUR)
     yield objectives.signed_off(None)
+    for kind in KINDS:
+        yield from kind.empty()
     yield from blocks.sound([Finding("disk", "unknown", Health.UNKNOWN, "nothing")])
 
 
+KINDS = (volume_checks, database_checks, table_checks)
+"""Each has stand-ins of its own for what is restored."""
 KEY = "arn:aws:kms:stand-in:000000000000:key/0"
 AN_HOUR = timedelta(hours=1)
 

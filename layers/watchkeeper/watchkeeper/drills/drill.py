@@ -27,6 +27,7 @@ from watchkeeper.backups.model import Service
 from watchkeeper.drills import steps
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.due import overdue
+from watchkeeper.drills.exercise import SIGN_OFF
 from watchkeeper.drills.exercise_page import Where
 from watchkeeper.drills.kinds import restorers_in, verifier_in
 from watchkeeper.drills.model import CAPABILITY, SignOff
@@ -91,11 +92,12 @@ class DrillRestores:
     def _meant(self, trigger: Tick | Wake | DrillNow | SignOffNow, now: datetime) -> Iterable[str]:
         match trigger:
             case Tick():
+                # Clean-up waits for nothing, not even for a policy that can be read.
+                swept = self._start(naming.janitor_id(now), now, workflow="janitor")
                 policy, since, told = self.policy.read(now)
                 # Counted first: it must be told even if no round can be started.
                 self._measure_overdue(policy, now)
-                swept = self._start(naming.janitor_id(now), now, workflow="janitor")
-                return [*([told] if told else []), *self._start_due(policy, since, now), swept]
+                return [swept, *([told] if told else []), *self._start_due(policy, since, now)]
             case Wake():
                 return trigger.run_ids
             case DrillNow():
@@ -141,12 +143,20 @@ class DrillRestores:
         return self._start(name, now, **facts)
 
     def _signed_off(self, trigger: SignOffNow, now: datetime) -> str:
-        """Raises BadTrigger for who may not sign: the policy says who may."""
+        """Raises BadTrigger for who may not sign: the policy says who may. And for what does not
+        wait for it: a slip in the name would be found out only when the exercise has failed.
+        """
         may = self.policy.in_force().sign_off
         if trigger.by not in may:
             raise BadTrigger(
                 f"{quoted(trigger.by)} may not sign off an exercise; the policy of drills lets "
                 f"{', '.join(may) or 'nobody'}"
+            )
+        exercise = self.runs.find(trigger.run)
+        if exercise is None or exercise.step != SIGN_OFF:
+            raise BadTrigger(
+                f"{quoted(trigger.run, 200)} is no exercise that waits to be signed off, or not yet "
+                "or not any more"
             )
         signed = SignOff(trigger.by, trigger.passed, trigger.note, now)
         self.cloud.drills.sign(trigger.run, signed)

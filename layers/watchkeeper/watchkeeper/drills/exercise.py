@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from watchkeeper import naming
+from watchkeeper.backups.model import COUNTS
 from watchkeeper.drills import noted
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.exercise_page import Handout, exercise_page
@@ -14,15 +15,19 @@ from watchkeeper.runs.record import Done, Report, Run, Step, Waiting
 
 SIGN_WITHIN = timedelta(days=3)
 """A person has other things to do, and a weekend; what they have made expires after that, too."""
+SIGN_OFF = "sign off"
+"""The step that waits for that."""
 ROOM = timedelta(hours=6)
 """After the last moment to sign, for what was made at that moment."""
 
 
 def ensure_handed_out(run: Run, cloud: Drilling, now: datetime) -> Report:
     """Write the page, and tell people where it lies."""
-    point = cloud.point(run)
-    if point is None:
+    point, may_sign = cloud.point(run), cloud.policy().sign_off
+    if point is None or point.state not in COUNTS:
         return Done({"failed": "the recovery point has been removed since it was chosen"})
+    if not may_sign:
+        return Done({"failed": "the policy of drills names nobody who may sign it off"})
     until = run.entered_at + SIGN_WITHIN
     out = Handout(
         run=run.id,
@@ -31,7 +36,7 @@ def ensure_handed_out(run: Run, cloud: Drilling, now: datetime) -> Report:
         point=point,
         tags=naming.drill_tags(cloud.stack, run.id, until + ROOM),
         where=cloud.where,
-        may_sign=cloud.policy().sign_off,
+        may_sign=may_sign,
         until=until,
     )
     told = ExerciseAsked.about(
@@ -54,16 +59,14 @@ def ensure_signed_off(run: Run, cloud: Drilling, now: datetime) -> Report:
         return Waiting(f"one of {', '.join(cloud.policy().sign_off)} to sign it off")
     check = signed_off(signed)
     facts = {"examined": noted.checks([check])}
-    if signed:
-        facts["verified_at"] = naming.instant(signed.at)
     if not check.passed:
-        facts["failed"] = f"{check.name}: expected {check.expected}, found {check.found}"
+        facts["failed"] = noted.failure(check)
     return Done(facts)
 
 
 EXERCISE = (
     Step("hand out",  ensure_handed_out,  within=timedelta(hours=1)),
-    Step("sign off",  ensure_signed_off,  within=SIGN_WITHIN + timedelta(hours=1)),
+    Step(SIGN_OFF,    ensure_signed_off,  within=SIGN_WITHIN + timedelta(hours=1)),
     DISMANTLE,
     Step("judge",     ensure_judged,      within=timedelta(hours=1), always=True),
 )  # fmt: skip

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from watchkeeper import naming
+from watchkeeper.aws.errors import Refused
 from watchkeeper.backups.model import Kind, RecoveryPoint
 from watchkeeper.drills import controls, noted, objectives
 from watchkeeper.drills.drilling import Drilling
@@ -13,11 +14,18 @@ from watchkeeper.drills.evidence import Evidence, Point, digest
 from watchkeeper.drills.model import Check, Level, Phases, Proof, Verdict
 from watchkeeper.drills.page import page
 from watchkeeper.news.drills import DrillsFailed, RestoreDrilled
-from watchkeeper.runs.record import Done, Report, Run
+from watchkeeper.runs.record import Done, Failed, Report, Run
 
 
 def ensure_judged(run: Run, cloud: Drilling, now: datetime) -> Report:
     """Write the evidence; record what it proves; say so. There is no drill without a verdict."""
+    try:
+        return _judged(run, cloud, now)
+    except Refused as error:
+        return Failed(f"the verdict could not be written down: {error}")
+
+
+def _judged(run: Run, cloud: Drilling, now: datetime) -> Report:
     evidence = _evidence(run, cloud, now)
     sequence, stored = cloud.evidence.append(
         evidence.resource,
@@ -51,10 +59,12 @@ def _evidence(run: Run, cloud: Drilling, now: datetime) -> Evidence:
     checks = [
         check for name in ("looked", "examined") for check in noted.read_checks(facts.get(name, ""))
     ]
-    failure = run.failure or facts.get("failed", "")
-    if not failure:
+    failure = run.failure or facts.get("failed") or ("" if checks else "nothing was checked")
+    if not failure and level is not Level.EXERCISE:  # a person answers when they have the time
         checks.append(objectives.recovery_time(phases, objective))
     failure = failure or _first_failure(checks) or _unproven(checks, now)
+    if not (failure or point):
+        failure = "the recovery point has been removed since it was restored"
     known = controls.proven(now)
     asked = {controls.question(check) for check in checks}
     return Evidence(
@@ -85,9 +95,7 @@ def _evidence(run: Run, cloud: Drilling, now: datetime) -> Evidence:
 
 def _first_failure(checks: list[Check]) -> str:
     bad = next((one for one in checks if not one.passed), None)
-    if bad:
-        return f"{bad.name}: expected {bad.expected}, found {bad.found}"
-    return "" if checks else "nothing was checked"
+    return noted.failure(bad) if bad else ""
 
 
 def _unproven(checks: list[Check], now: datetime) -> str:

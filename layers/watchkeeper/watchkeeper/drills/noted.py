@@ -1,29 +1,36 @@
-"""What a drill's run notes down of its checks, as the texts that facts are."""
+"""What a drill's run notes down of its checks, as the texts that facts are. Pure."""
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from watchkeeper.drills.evidence import LONGEST_TEXT
 from watchkeeper.drills.model import Check, Level
 
-MOST = 200
-"""Checks in one fact: the largest allowed policy asks 50 lists of 20 questions, and no database all
-of them. With three texts of at most 400 characters each, a record stays below DynamoDB's 400 KB.
+LARGEST = 100_000
+"""Characters of checks in one fact, all of them ASCII. Two facts are checks and two are pairs; with
+the news that wait beside them a record stays below DynamoDB's 400 KB.
 """
+SHORTER = 60
+"""Characters of a text where whole ones would be too much: as many as a line of the page has."""
+LARGEST_PAIRS = 40_000
 
 
 def checks(found: Iterable[Check]) -> str:
-    rows = [
-        {
-            **vars(one),
-            "level": one.level.value,
-            **{name: getattr(one, name)[:LONGEST_TEXT] for name in ("expected", "found", "why")},
-        }
-        for one in found
-    ]
-    # A check that did not pass is never among those that are cut off.
-    rows.sort(key=lambda row: bool(row["passed"]))
-    return json.dumps(rows[:MOST])
+    """Texts are cut as far as it must be. Checks that did not pass come first, so that what is left
+    out, beyond hundreds of checks, has passed.
+    """
+    known = sorted(found, key=lambda one: one.passed)
+    text = json.dumps([_row(one, LONGEST_TEXT) for one in known])
+    while len(text) > LARGEST:
+        text = json.dumps([_row(one, SHORTER) for one in known])
+        known = known[: len(known) * 9 // 10]
+    return text
+
+
+def _row(check: Check, longest: int) -> dict[str, Any]:
+    cut = {name: getattr(check, name)[:longest] for name in ("expected", "found", "why")}
+    return {**vars(check), "name": check.name[:LONGEST_TEXT], "level": check.level.value, **cut}
 
 
 def read_checks(text: str) -> list[Check]:
@@ -32,8 +39,22 @@ def read_checks(text: str) -> list[Check]:
     return [Check(**{**row, "level": Level(row["level"])}) for row in rows]
 
 
+def failure(check: Check) -> str:
+    """Of one that did not pass, in a sentence."""
+    said = f"{check.name}: expected {check.expected}, found {check.found}"
+    return said[:LONGEST_TEXT]
+
+
 def pairs(found: Mapping[str, str]) -> str:
-    return json.dumps(dict(found), sort_keys=True)
+    """What does not fit is not remembered, and not compared with the next time."""
+    kept: dict[str, str] = {}
+    room = LARGEST_PAIRS
+    for name, value in sorted(found.items()):
+        room -= len(json.dumps({name: value}))
+        if room < 0:
+            break
+        kept[name] = value
+    return json.dumps(kept)
 
 
 def read_pairs(text: str) -> dict[str, str]:

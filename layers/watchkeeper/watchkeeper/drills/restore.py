@@ -5,37 +5,37 @@ the steps up to clean-up then have nothing left to do. So every drill ends with 
 page.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from watchkeeper import naming
-from watchkeeper.aws.errors import NotThere, OverQuota, Refused
-from watchkeeper.backups.manifest import BadManifest, Manifest
-from watchkeeper.backups.model import COUNTS, Kind, Service
+from watchkeeper.aws.errors import Busy, NotThere, OverQuota, Refused
+from watchkeeper.backups.manifest import BadManifest, Manifest, digest
+from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint, Service
 from watchkeeper.drills import noted
+from watchkeeper.drills.clearing import clear
 from watchkeeper.drills.drilling import Drilling
+from watchkeeper.drills.evidence import LONGEST_TEXT
 from watchkeeper.drills.judge import ensure_judged
 from watchkeeper.drills.model import Check, Level
-from watchkeeper.drills.restoring import Answers, Pending, Restorer, Restoring, State
+from watchkeeper.drills.restoring import Answers, Left, Pending, Restorer, Restoring, State
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting
 
 LONGEST = timedelta(days=3)
-"""So long may a drill have something restored; then whoever finds it may remove it. Bringing a
-snapshot back from the archive alone can take 72 hours, which happens before anything is made.
+"""So long may a drill have something restored; then whoever finds it may remove it. All the limits
+below together are shorter.
 """
 DESCRIBE_LAGS = timedelta(minutes=10)
 """After a call whose answer was lost, what it made may not be shown for so long."""
 SETTLED = timedelta(minutes=3)
 """Between two looks that must both find nothing: a deletion that is under way is not one of them.
 """
-RESTORE_WITHIN = timedelta(hours=48)
+RESTORE_WITHIN = timedelta(hours=36)
 """Two terabytes of a busy database, with room; longer than that nobody waits in an emergency."""
 SECURE_WITHIN = timedelta(hours=1)
 INITIALISE_WITHIN = timedelta(hours=12)
 EXAMINE_WITHIN = timedelta(hours=12)
-SHOWN = 5
-"""Things named in a status line."""
 LATER_THAN_THAT = timedelta(hours=1)
 """The engine's own limit comes after that of the step, which leaves a reason in its words."""
 
@@ -111,7 +111,10 @@ def ensure_initialised(run: Run, cloud: Drilling, now: datetime) -> Report:
         return Done()
 
     def initialised(restorer: Restorer, one: Restoring) -> Report:
-        if restorer.stands(one).is_initialised:
+        stands = restorer.stands(one)
+        if stands.state is State.BROKEN:
+            return _over(f"it broke before all its data had arrived: {stands.why}")
+        if stands.is_initialised:
             return Done({"initialised_at": naming.instant(now)})
         return Waiting("its data to arrive")
 
@@ -142,20 +145,18 @@ def ensure_dismantled(run: Run, cloud: Drilling, now: datetime) -> Report:
     if "asked_at" not in run.facts:
         return Done({"torn_down_at": naming.instant(now)})  # nothing was ever asked for
     name = naming.drill_name(run.id)
-    try:
-        left = [
-            (remover, one)
-            for remover in cloud.removers(_service(run))
-            for one in remover.left()
-            if one.drill == name
-        ]
-        waits = {one.what: remover.remove(one, now) for remover, one in left}
-    except Refused as error:
-        return Failed(f"what was restored could not be removed: {error}")
-    if left:
-        removed = {*run.facts.get("removed", "").splitlines(), *waits}
-        facts = {"removed": "\n".join(sorted(removed)), "nothing_since": ""}
-        return Waiting(_gone(waits), facts=facts)
+
+    def is_of_this(one: Left) -> bool:
+        # What says nothing of its stack has the name alone: a table that was not tagged yet.
+        return one.drill == name and one.stack in ("", cloud.stack)
+
+    cleared = clear(cloud.removers(_service(run)), is_of_this, lambda one: one.what, now)
+    removed = {*run.facts.get("removed", "").splitlines(), *cleared.waits}
+    facts = {"removed": "\n".join(sorted(removed)), "nothing_since": ""}
+    if cleared.refused:
+        return Failed(f"what was restored could not be removed: {cleared.refused[0]}", facts)
+    if cleared.waits:
+        return Waiting(cleared.on, facts=facts)
     since = run.facts.get("nothing_since") or naming.instant(now)
     settled = max(naming.parse_instant(since) + SETTLED, run.entered_at + DESCRIBE_LAGS)
     if now < settled:
@@ -178,6 +179,10 @@ def _within(limit: timedelta, run: Run, cloud: Drilling, now: datetime, do: Exam
         report = do(cloud.restorers[_service(run)], one)
     except (NotThere, Refused, BadManifest) as error:
         return _over(f"it could not be gone on with: {error}")
+    except Busy as busy:
+        if now <= run.entered_at + limit:
+            raise
+        report = Waiting(f"{busy.service} to answer again ({busy.code})")
     if isinstance(report, Waiting) and now > run.entered_at + limit:
         hours = limit / timedelta(hours=1)
         return _over(f"after {hours:g} hours it still waited for {report.on}")
@@ -185,15 +190,17 @@ def _within(limit: timedelta, run: Run, cloud: Drilling, now: datetime, do: Exam
 
 
 def _over(why: str) -> Done:
-    return Done({"failed": why})
+    return Done({"failed": why[:LONGEST_TEXT]})
 
 
-def _found(fact: str, checks: Iterable[Check]) -> Done:
-    """The checks; the first that did not pass ends the drill."""
-    facts = {fact: noted.checks(checks)}
-    if bad := next((one for one in checks if not one.passed), None):
-        facts["failed"] = f"{bad.name}: expected {bad.expected}, found {bad.found}"
-    return Done(facts)
+def _found(fact: str, checks: Sequence[Check]) -> Done:
+    """The checks; the first that did not pass ends the drill, and so does it if there are none."""
+    over = Done()
+    if not checks:
+        over = _over("nothing was checked")
+    elif bad := next((one for one in checks if not one.passed), None):
+        over = _over(noted.failure(bad))
+    return Done({fact: noted.checks(checks), **over.facts})
 
 
 def restoring(run: Run, cloud: Drilling) -> Restoring | None:
@@ -201,19 +208,29 @@ def restoring(run: Run, cloud: Drilling) -> Restoring | None:
     point = cloud.point(run)
     if point is None or point.state not in COUNTS:
         return None
-    begun_at = naming.parse_instant(run.facts["begun_at"])
+    asked_at = naming.parse_instant(run.facts["asked_at"])
     policy, resource = cloud.policy(), run.facts["resource"]
-    manifest = Manifest.of(cloud.manifests.read(point.id)) if point.manifest else None
+    manifest = _manifest(point, cloud)
     return Restoring(
         name=naming.drill_name(run.id),
         point=point,
         manifest=manifest,
         level=_level(run),
-        tags=naming.drill_tags(cloud.stack, run.id, begun_at + LONGEST),
+        tags=naming.drill_tags(cloud.stack, run.id, asked_at + LONGEST),
         objective=cloud.objective(run.facts["plan"]),
         questions=policy.questions(resource, _tags(manifest)),
         before=noted.read_pairs(run.facts.get("before", "")),
     )
+
+
+def _manifest(point: RecoveryPoint, cloud: Drilling) -> Manifest | None:
+    """Raises BadManifest if it is not the one that was written down with the recovery point."""
+    if not point.manifest:
+        return None
+    document = cloud.manifests.read(point.id)
+    if digest(document) != point.manifest:
+        raise BadManifest("the manifest is not the one that was written with the recovery point")
+    return Manifest.of(document)
 
 
 def _tags(manifest: Manifest | None) -> Mapping[str, str]:
@@ -231,13 +248,6 @@ def _service(run: Run) -> Service:
 
 def _level(run: Run) -> Level:
     return Level(run.facts["level"])
-
-
-def _gone(waits: Mapping[str, str]) -> str:
-    """`volume vol-1 to be gone; volume vol-2 (EC2 does not delete it while it is in-use)`."""
-    shown = [f"{what} ({why})" if why else what for what, why in list(waits.items())[:SHOWN]]
-    more = f" and {len(waits) - SHOWN} more" if len(waits) > SHOWN else ""
-    return f"{', '.join(shown)}{more} to be gone"
 
 
 DISMANTLE = Step("dismantle", ensure_dismantled, within=timedelta(hours=2), always=True)

@@ -12,6 +12,7 @@ from watchkeeper.aws.ebs_blocks import WrongChecksum
 from watchkeeper.aws.errors import NotThere, Refused
 from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint
 from watchkeeper.drills import controls, noted
+from watchkeeper.drills.costs import estimate
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import Control, Evidence, Point, digest
 from watchkeeper.drills.exercise import EXERCISE
@@ -35,6 +36,9 @@ TRIES = 3
 """Attempts that were cut off, after which it is the drill that ends them: so many Lambda itself
 makes of an event. The engine gives up the whole round after five.
 """
+
+A_DAY = timedelta(days=1)
+"""Longer than a round takes to begin what it has chosen."""
 
 
 def ensure_chosen(run: Run, cloud: Drilling, now: datetime) -> Report:
@@ -64,10 +68,16 @@ def ensure_chosen(run: Run, cloud: Drilling, now: datetime) -> Report:
 def chosen(everyone: Sequence[Subject], cloud: Drilling, now: datetime) -> Choice:
     """What is due, and fits into the budget that the drills of the last weeks leave."""
     lately = list(cloud.begun.since(now - MONTH))
-    running = [one for one in lately if one.is_running]
+    running = [one for one in lately if one.is_running and _goes_on(one, cloud, now)]
     spent = sum(one.usd for one in lately)
     known = cloud.known(everyone)
     return choose(everyone, cloud.policy(), running, spent, now, cloud.stack, known)
+
+
+def _goes_on(one: Begun, cloud: Drilling, now: datetime) -> bool:
+    """A drill that was entered and whose run never began takes no room after the next day."""
+    run = cloud.runs.find(one.run)
+    return run.step is not None if run else now < one.begun_at + A_DAY
 
 
 def line(one: PutOff) -> str:
@@ -87,7 +97,8 @@ def _by_hand(run: Run, subjects: Mapping[str, Subject]) -> Choice:
         if found:
             why = f"it has no recovery point {wanted} that can be drilled at level {level}"
         return Choice(failed=(NoDrill(resource, subject.name, Level(level), why),))
-    return Choice(drills=(Drill(chosen, Level(level), "asked for by hand"),))
+    cost = estimate(chosen, Level(level)).usd
+    return Choice(drills=(Drill(chosen, Level(level), "asked for by hand", cost),), estimate=cost)
 
 
 def _planned(choice: Choice, subjects: Mapping[str, Subject]) -> list[Planned]:
@@ -165,7 +176,8 @@ def _restore(
 
 
 def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
-    """Drill slice after slice. Whatever keeps a drill from a verdict is its failure.
+    """Drill what needs no restore, slice after slice. Whatever keeps a drill from a verdict is its
+    failure.
 
     Once an attempt was cut off, one by one: then the drill that crashes is known, and the others
     are drilled.
@@ -175,9 +187,13 @@ def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
     if not slice_:
         return Done()
     latest = {
-        (one.resource, one.level): cloud.proofs.newest(one.resource, one.level) for one in slice_
+        (one.resource, one.level): cloud.proofs.newest(one.resource, one.level)
+        for one in slice_
+        if not one.is_restore
     }
-    proofs = [_drill(run, planned, cloud, now) for planned in slice_]
+    # What is restored has a run, and a verdict, of its own.
+    read = [planned for planned in slice_ if not planned.is_restore]
+    proofs = [_drill(run, planned, cloud, now) for planned in read]
     failed = [proof for proof in proofs if proof.verdict is Verdict.FAILED]
     fresh = [one for one in failed if _is_fresh(one, latest.get((one.resource, one.level)))]
     for proof in proofs:

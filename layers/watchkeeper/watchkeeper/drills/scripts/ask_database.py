@@ -83,7 +83,7 @@ class Postgres:
             SECONDS + CONNECTED_WITHIN,
             {**self.environment, "PGDATABASE": database},
         )
-        return list(csv.reader(io.StringIO(said)))
+        return [row or [""] for row in csv.reader(io.StringIO(said))]
 
 
 class MySql:
@@ -195,7 +195,7 @@ def _one_value(server: Postgres | MySql, database: str, query: str) -> str:
         raise NoAnswer("this is not one question: a single select without ; and \\")
     rows = server.rows(database, query)
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise NoAnswer(f"the answer has {len(rows)} rows, where one value is expected")
+        raise NoAnswer(f"the answer is no single value, but has {len(rows)} rows")
     return _cut(rows[0][0])
 
 
