@@ -14,11 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from local.iam_recoveries import RECOVERIES
 from local.iam_requests import (
     CREATE_ACTION,
     ENCLOSING_OPERATION,
     IF_NONE_MATCH,
     LEADING_KEYS,
+    PASSED_TO,
     VIA_SERVICE,
     Account,
     Ask,
@@ -362,9 +364,14 @@ NAMED_BESIDE_A_DATABASE = (
 
 
 def _modify_database(operation: str, params: Params, account: Account) -> list[Request]:
+    """RDS User Guide, "Setting up and enabling Enhanced Monitoring": its role is passed on."""
     if beside := [name for name in NAMED_BESIDE_A_DATABASE if name in params]:
         raise CannotJudge(f"rds {operation}: what {', '.join(beside)} would ask for")
-    return [Request(f"rds:{operation}", _rds(account, "db", params["DBInstanceIdentifier"]))]
+    requests = [Request(f"rds:{operation}", _rds(account, "db", params["DBInstanceIdentifier"]))]
+    if role := params.get("MonitoringRoleArn"):
+        passed = {PASSED_TO: ("monitoring.rds.amazonaws.com",)}
+        requests.append(Request("iam:PassRole", role, passed))
+    return requests
 
 
 # SNS and SQS
@@ -635,6 +642,7 @@ ANY_RESOURCE: Mapping[str, frozenset[str]] = {
 }  # fmt: skip
 
 OPERATIONS: Mapping[tuple[str, str], Ask] = {
+    **RECOVERIES,
     **RESTORES,
     ("ec2", "CreateSnapshot"): _create_snapshot,
     ("ec2", "CreateSnapshots"): _create_snapshots,

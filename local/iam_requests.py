@@ -23,6 +23,7 @@ METADATA_TOKENS = "ec2:metadatahttptokens"
 NETWORKS = "route53:vpcs"
 PASSED_TO = "iam:passedtoservice"
 PUBLIC_ADDRESS = "ec2:associatepublicipaddress"
+SCALED_SERVICE = "application-autoscaling:service-namespace"
 SUBNET = "ec2:subnet"
 
 # Condition keys whose value, or absence, is known for every request built here; in lower case,
@@ -31,7 +32,8 @@ KNOWN_KEYS = frozenset({
     "aws:principalaccount", "aws:requestedregion", "aws:securetransport", TAG_KEYS,
     "cloudwatch:namespace", ENCLOSING_OPERATION, LEADING_KEYS, PUBLIC_ADDRESS, CREATE_ACTION,
     INSTANCE_PROFILE, INSTANCE_TYPE, METADATA_TOKENS, "ec2:region", SUBNET, ENDPOINT_SERVICE,
-    PASSED_TO, GRANT_FOR_AWS, VIA_SERVICE, NETWORKS, IF_NONE_MATCH, "s3:prefix", "ssm:recursive",
+    PASSED_TO, SCALED_SERVICE, GRANT_FOR_AWS, VIA_SERVICE, NETWORKS, IF_NONE_MATCH, "s3:prefix",
+    "ssm:recursive",
 })  # fmt: skip
 RESOURCE_TAGS = ("aws:resourcetag/", "ec2:resourcetag/", "ssm:resourcetag/")
 KNOWN_PREFIXES = (REQUEST_TAG, *RESOURCE_TAGS)

@@ -287,6 +287,7 @@ RESTORES: Mapping[tuple[str, str], Ask] = {
     ),
     ("rds", "CreateDBInstance"): _make_database("db", "DBInstanceIdentifier", GROUPS_OF_A_MEMBER),
     ("rds", "ModifyDBCluster"): _on_cluster,
+    ("rds", "StartDBCluster"): _on_cluster,
     ("rds", "DeleteDBInstance"): _delete_database,
     ("rds", "DeleteDBCluster"): _delete_database,
     ("dynamodb", "RestoreTableFromBackup"): _restore_table,

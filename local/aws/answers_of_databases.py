@@ -1,8 +1,9 @@
 """What `drills/scripts/ask_database.py` would print on a verifier, of databases in the box.
 
 Each server has one database, `shop`, with the tables of `local.aws.rds_restores`, and one of
-migrations that is not counted. It knows the questions that are always asked, counts and newest times of its tables, and
-the version of its schema; anything else is an error, as a database would answer.
+migrations that is not counted. It knows the questions that are always asked, counts and newest
+times of its tables, and the version of its schema; anything else is an error, as a database would
+answer.
 """
 
 from __future__ import annotations

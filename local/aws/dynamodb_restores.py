@@ -92,6 +92,8 @@ class DynamodbRestores:
     """Changes of restored tables are answered as if they had been made."""
     lives: dict[str, Life] = field(default_factory=dict)
     """By the name of the table."""
+    made: int = 0
+    """Tables that were ever restored."""
 
     def checks(self) -> dict[str, Callable[[Callable[[Any], Any]], Callable[[Any], Any]]]:
         """Operations of moto that are kept and told more."""
@@ -171,6 +173,7 @@ class DynamodbRestores:
             name = body["TargetTableName"]
             source = body.get("BackupArn") or body["SourceTableName"]
             self.lives[name] = Life(source, now + self.restore_takes)
+            self.made += 1
             table = handler.dynamodb_backend.tables[name]
             self._settle(table, self._origin(handler), body)
             return ActionResult(table.describe())

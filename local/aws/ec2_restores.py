@@ -97,6 +97,8 @@ class Ec2Restores:
     shutting_down_takes: timedelta = timedelta(minutes=1)
     lives: dict[str, Life] = field(default_factory=dict)
     """By the id of the volume."""
+    made: int = 0
+    """Volumes that were ever made from a snapshot."""
     _tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)
     """By operation and client token: what was asked, and what was answered."""
 
@@ -150,6 +152,7 @@ class Ec2Restores:
             trouble = self._trouble_with(volume.kms_key_id)
             life = Life(now, available, available + self.initialising_takes, trouble)
             self.lives[volume.id] = life
+            self.made += 1
             self._announce(volume.id, life)
             return answer
 

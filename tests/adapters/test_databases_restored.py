@@ -13,7 +13,7 @@ from local.pace import INSTANT
 from tests.local.service_box import ACCOUNT, REGION, TWO_O_CLOCK, ServiceBox, service_box
 from watchkeeper import naming
 from watchkeeper.aws.drill_secrets import DrillSecrets
-from watchkeeper.aws.errors import NotThere, Refused
+from watchkeeper.aws.errors import NotThere, OverQuota, Refused
 from watchkeeper.aws.rds import Databases as Sources
 from watchkeeper.aws.restores_rds import (
     DatabaseDismantler,
@@ -158,7 +158,7 @@ def looked(box: Box, look: Callable[[Facts], Pending | Any]) -> Any:
             return found
         facts |= found.facts
         box.wait(1)
-    raise AssertionError(f"it still waits for {found.on}")
+    pytest.fail(f"it still waits, and knows {facts}")
 
 
 def secured(box: Box, databases: Databases, one: Restoring) -> None:
@@ -276,12 +276,10 @@ def test_a_lost_setting_is_seen(box: Box, databases: Databases, setting: str, ch
     assert failed(databases.checks(one)) == [f"database {check}"]
 
 
-def test_what_somebody_changes_is_seen(box: Box, databases: Databases) -> None:
+def test_a_member_that_is_public_is_seen(box: Box, databases: Databases) -> None:
     one = restoring_of(LEDGER)
     restored(box, databases, one)
-    box.client("rds").modify_db_instance(
-        DBInstanceIdentifier=f"{NAME}-1", PubliclyAccessible=True, ApplyImmediately=True
-    )
+    box.switches.rds._database(f"{NAME}-1").publicly_accessible = True
     assert failed(databases.checks(one)) == ["database isolation of PubliclyAccessible"]
 
 
@@ -379,6 +377,20 @@ def test_a_restore_that_fails_is_broken(box: Box, databases: Databases, arn: str
         box.wait(1)
     assert stands.state is restoring.State.BROKEN
     assert '"incompatible-restore"' in stands.why
+
+
+@BOTH
+def test_at_its_limit_an_account_has_one_restore_and_no_second(
+    box: Box, databases: Databases, arn: str
+) -> None:
+    one = restoring_of(arn)
+    box.switches.quota = 1
+    with pytest.raises(OverQuota):
+        databases.ask(one)
+    box.switches.quota = 3
+    databases.ask(one)
+    box.switches.quota = 2
+    restored(box, databases, one)
 
 
 def test_a_snapshot_that_is_gone_is_never_restored(box: Box, databases: Databases) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from local.aws import ec2, ec2_restores, ssm_commands, verifiers
 from local.pace import Pace
 from tests.local.service_box import REGION, TWO_O_CLOCK, ServiceBox, service_box
 from watchkeeper import naming
-from watchkeeper.aws.errors import Refused
+from watchkeeper.aws.errors import Refused, Throttled
 from watchkeeper.aws.verifier_commands import VerifierCommands
 from watchkeeper.aws.verifiers import (
     SERVICES,
@@ -109,12 +109,12 @@ class Drill:
             self.waits.append(report.on)
         return report
 
-    def asks(self, **more: Any) -> Told:
+    def asks(self, every: timedelta = MINUTE, **more: Any) -> Told:
         """The answer, and whatever time that takes."""
         for _ in range(24 * 60):
             if isinstance(report := self.look(**more), Told):
                 return report
-            self.box.clock.run_for(MINUTE)
+            self.box.clock.run_for(every)
         raise AssertionError(f"no answer in a day: {self.waits[-1]}")
 
     def asks_until(self, word: str) -> None:
@@ -176,6 +176,12 @@ def test_a_question_is_answered_and_nothing_is_left(box: Box, drill: Drill) -> N
     assert drill.verifier.left() == []
 
 
+def test_looks_may_be_minutes_apart(box: Box, drill: Drill) -> None:
+    """As long as a step waits between two of them, and the sweep's minute."""
+    assert drill.asks(every=6 * MINUTE) == Told(FOUND)
+    assert len(box.commands.sent) == 1
+
+
 def test_a_verifier_has_no_way_out_and_ends_by_itself(box: Box, drill: Drill) -> None:
     drill.asks_until("to start")
     aws, there = box.client("ec2"), drill.verifier.making.isolation
@@ -227,7 +233,7 @@ Unkind = Callable[[verifiers.Verifiers], None]
 @pytest.mark.parametrize(
     ("unkind", "why", "hours"),
     [
-        (lambda box: setattr(box, "never_online", True), "SSM to reach verifier i-", 1),
+        (lambda box: setattr(box, "never_online", True), "SSM to reach verifier i-", 1.6),
         (lambda box: box.never_answers(), "ended: ExecutionTimedOut", 1.5),
         (lambda box: box.fails(3, "no \x1b[1mroom"), 'exit code 3, stderr "no \\u001b[1mroom"', 1),
         (lambda box: box.answers_garbage("<html>"), 'answered "<html>", which is no JSON', 1),
@@ -269,14 +275,48 @@ def test_a_verifier_that_was_ended_is_not_started_again(box: Box, drill: Drill) 
 
 
 def test_an_agent_that_is_lost_for_a_while_is_waited_for(box: Box, drill: Drill) -> None:
+    """Systems Manager shows for some minutes that it is online when it is not."""
     drill.asks_until("to be asked")
     [instance] = drill.verifier.looking.instances()
-    box.commands.unmanaged.add(instance.id)
+    connection = drill.verifier.asking.once.meta.events
+
+    def lose(**_: Any) -> None:
+        box.commands.unmanaged.add(instance.id)
+
+    connection.register("before-call", lose)
     for _ in range(3):
-        assert isinstance(drill.look(), Pending)
+        assert drill.look() == Pending(f"SSM to reach verifier {instance.id}", since(TWO_O_CLOCK))
         box.clock.run_for(MINUTE)
+    connection.unregister("before-call", lose)
     box.commands.unmanaged.clear()
     assert drill.asks() == Told(FOUND)
+
+
+def since(at: datetime) -> dict[str, str]:
+    return {"verifier.since": naming.instant(at)}
+
+
+def test_a_full_account_is_waited_for_and_a_busy_one_too_but_not_for_ever(
+    box: Box, drill: Drill
+) -> None:
+    code = "VcpuLimitExceeded"
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "later"}}, "RunInstances")
+
+    drill.verifier.making.client.meta.events.register("before-call.ec2.RunInstances", refuse)
+    drill.asks_until(code)
+    code = "RequestLimitExceeded"
+    with pytest.raises(Throttled):
+        drill.look()
+    assert box.instances() == []
+    box.clock.run_for(2 * HOUR)
+    assert code in drill.asks().why
+    code = "InvalidAMIID.NotFound"
+    drill.facts.clear()
+    assert drill.asks().why.startswith("no verifier could be asked: ec2:RunInstances answered")
+    drill.dismantle()
+    assert drill.verifier.left() == []
 
 
 # --- two drills, one set of endpoints ---------------------------------------------------------

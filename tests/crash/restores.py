@@ -38,6 +38,8 @@ DRILLS: dict[str, Any] = {
     "sign_off": ["ops@example.com"],
 }
 ITEMS = 60
+ASKED = 3
+"""Times that a person asks before they look for what is wrong."""
 LASTS = timedelta(hours=6)
 """Longer than any drill of something small takes, its clean-up included."""
 
@@ -59,7 +61,7 @@ class Account:
         return max(found, key=lambda one: str(one["sk"]))
 
     def snapshot(self, name: str) -> str:
-        """As the switches of bad restores know it: an id, a name, or the ARN of a table's backup."""
+        """As the switches of bad restores know it: an id, a name, or a table's backup's ARN."""
         known = str(self.record(name)["parts"][0]["snapshot"])
         return known.split(":", 6)[6] if ":rds:" in known else known
 
@@ -135,12 +137,14 @@ def _table(made: Account) -> None:
 
 
 def drill(made: Account, name: str, level: str = "check", **more: Any) -> str:
-    """Ask for one by hand, now; the id of its run."""
+    """Ask for one by hand, now, and again while there is no answer; the id of its run."""
     from watchkeeper import naming  # noqa: PLC0415, the layer is importable inside a box
 
     request = f"now-{len(made.cloud.functions.invocations)}"
     event = {"trigger": "by-hand", "request_id": request, "resource": made.arns[name]}
-    made.cloud.invoke("DrillRestores", {**event, "level": level, **more})
+    for _ in range(ASKED):
+        if made.cloud.invoke("DrillRestores", {**event, "level": level, **more}).ok:
+            break
     return naming.restore_id(naming.by_hand_id("drill", request), made.arns[name], level)
 
 
@@ -218,8 +222,8 @@ def ever_made(cloud: Cloud) -> dict[str, int]:
     """Of the box's own memory, which forgets nothing."""
     return {
         "databases and clusters": rds_restores.installed_in(cloud).made,
-        "tables": len(dynamodb_restores.installed_in(cloud).lives),
-        "volumes": len(ec2_restores.installed_in(cloud).lives),
+        "tables": dynamodb_restores.installed_in(cloud).made,
+        "volumes": ec2_restores.installed_in(cloud).made,
         "verifiers": len(_verifiers(cloud)),
     }
 

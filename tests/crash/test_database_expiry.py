@@ -18,10 +18,9 @@ from tests.crash.databases import (
     RATES,
     DatabaseAccount,
     account,
-    explore_changes,
     switches,
 )
-from tests.crash.forks import aside
+from tests.crash.forks import aside, explore_changes
 from tests.crash.night import NIGHT, Outcome, ours, outcome, records, settle
 from watchkeeper import naming
 
@@ -170,7 +169,9 @@ def test_death_or_twin_at_every_call_that_changes_something(
     third_day: DatabaseAccount, kind: str, at_least: int
 ) -> None:
     story = aside(
-        lambda: explore_changes(third_day, "ExpireBackups", kind, lambda: run_expiry(third_day))
+        lambda: explore_changes(
+            third_day.cloud, "ExpireBackups", kind, lambda: run_expiry(third_day)
+        )
     )
     assert len(story.branches) >= at_least
     news = set(story.calm.end.news)

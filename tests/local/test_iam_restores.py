@@ -259,6 +259,12 @@ ON_DATABASES: Calls = [
     ),
     (
         "rds",
+        "StartDBCluster",
+        {"DBClusterIdentifier": "wk-1"},
+        [("rds:StartDBCluster", f"{RDS}:cluster:wk-1", {})],
+    ),
+    (
+        "rds",
         "DeleteDBInstance",
         {"DBInstanceIdentifier": "wk-1", "SkipFinalSnapshot": True},
         [("rds:DeleteDBInstance", f"{RDS}:db:wk-1", {})],

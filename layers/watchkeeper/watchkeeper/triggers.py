@@ -241,9 +241,9 @@ class RecoverNow(_Trigger):
     resource: ResourceArn
     point: PointId | None = None
     """The recovery point's id in the catalogue; the newest one if it is left out."""
-    zone: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+[a-z0-9-]*$")] | None = (
-        None
-    )
+    zone: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+[a-z0-9-]*$")] | None
+    ) = None
     """The availability zone of volumes; the original's if it is left out."""
 
 

@@ -26,9 +26,9 @@ NEWEST = Questioned("shop", "order", "select max(created_at) from orders", newes
 ALL = (ROWS, FEW, RELEASE, NUMBER, NEWEST)
 GOOD: dict[str, dict[str, str]] = {
     "": {"databases": "2"},
-    "audit": {"tables": "1", "filled tables": "0", "bytes": "9000"},
+    "audit": {"*tables": "1", "*filled tables": "0", "*bytes": "9000"},
     "shop": {
-        "tables": "12", "filled tables": "11", "bytes": "123456789",
+        "*tables": "12", "*filled tables": "11", "*bytes": "123456789",
         "orders": "1000", "errors": "5", "release": "2026.11", "tenants": "3.0",
         "order": "2026-11-23 01:30:00+00",
     },
@@ -68,7 +68,7 @@ def test_a_whole_restore_passes_and_is_remembered() -> None:
     assert failed(list(found.checks)) == []
     assert found.newest_data == AT - HOUR / 2
     assert found.remember == {
-        "recovery point": "2026-11-23T02:00:00.000Z",
+        "as of": "2026-11-23T02:00:00.000Z",
         "databases of the server": "2",
         "database tables of audit": "1",
         "database filled tables of audit": "0",
@@ -100,9 +100,9 @@ def test_a_whole_restore_passes_and_is_remembered() -> None:
         ({"order": "2026-11-23 02:05:01+00"}, ["newest row of order in shop"]),
         ({"order": ""}, ["newest row of order in shop"]),
         ({"order": "1764000000"}, ["newest row of order in shop"]),
-        ({"tables": "x"}, ["database tables of shop"]),
-        ({"bytes": None}, ["database bytes of shop"]),
-        ({"filled tables": "0"}, ["database contents"]),
+        ({"*tables": "x"}, ["database tables of shop"]),
+        ({"*bytes": None}, ["database bytes of shop"]),
+        ({"*filled tables": "0"}, ["database contents"]),
     ],
 )
 def test_an_answer_that_is_wrong_or_missing_fails(
@@ -134,7 +134,7 @@ def test_the_newest_data_is_that_of_the_newest_answer_before_the_recovery_point(
 
 
 BEFORE = judged(ask(), answered()).remember
-COLLAPSED = ("orders", "tables", "filled tables", "bytes")
+COLLAPSED = ("orders", "*tables", "*filled tables", "*bytes")
 
 
 def test_what_has_collapsed_since_the_last_drill_fails_without_a_policy() -> None:
@@ -146,7 +146,7 @@ def test_what_has_collapsed_since_the_last_drill_fails_without_a_policy() -> Non
         "database bytes of shop",
         "decline of orders in shop",
     ]
-    tenth_less = {"orders": "900", "bytes": "111111111", "filled tables": "10", "tables": "11"}
+    tenth_less = {"orders": "900", "*bytes": "111111111", "*filled tables": "10", "*tables": "11"}
     assert failing(asked, answered(**tenth_less)) == []
     [decline] = [c for c in judged(asked, answered()).checks if c.name.startswith("decline")]
     assert decline.expected == "at least 900, 90% of the 1000 of the last drill"
@@ -166,10 +166,12 @@ def test_a_database_that_is_missing_fails() -> None:
 
 def test_an_older_recovery_point_may_hold_less_but_not_nothing() -> None:
     older = ask(created_at=AT - 24 * HOUR, questions=(replace(ROWS, at_least=0),), before=BEFORE)
-    found = judged(older, answered(orders="3", bytes="4", tables="2", **{"filled tables": "1"}))
+    found = judged(
+        older, answered(orders="3", **{"*bytes": "4", "*tables": "2", "*filled tables": "1"})
+    )
     assert failed(list(found.checks)) == []
     assert found.remember == BEFORE
-    nothing = answered(orders="0", bytes="0", tables="0", **{"filled tables": "0"})
+    nothing = answered(orders="0", **{"*bytes": "0", "*tables": "0", "*filled tables": "0"})
     assert failing(older, nothing) == [
         "database contents",
         "database tables of shop",
@@ -185,9 +187,9 @@ def test_an_older_recovery_point_may_hold_less_but_not_nothing() -> None:
         {},
         {"failed": "psql ended with 2"},
         {"answers": None, "errors": [], "versions": 3},
-        {"answers": {"shop": ["tables"], "": 3}},
+        {"answers": {"shop": ["*tables"], "": 3}},
         {"answers": {"": {"databases": "0"}}},
-        {"answers": {"shop": {"tables": 12}}},
+        {"answers": {"shop": {"*tables": 12}}},
     ],
 )
 def test_no_answers_are_a_failure(document: dict[str, object]) -> None:
@@ -195,10 +197,29 @@ def test_no_answers_are_a_failure(document: dict[str, object]) -> None:
     assert judged(ask(questions=()), document).newest_data is None
 
 
+def test_a_database_that_answers_nothing_fails() -> None:
+    document = answered()
+    document["errors"] = {"private": {"*tables": "permission denied", "*bytes": "no"}}
+    checks = judged(ask(), document).checks
+    assert failed(list(checks)) == [
+        "database tables of private",
+        "database filled tables of private",
+        "database bytes of private",
+    ]
+    assert '"permission denied"' in {check.why for check in checks}
+
+
+def test_a_question_of_the_policy_may_be_called_as_one_of_ours() -> None:
+    tables = replace(ROWS, name="tables", at_least=99)
+    asked = ask(questions=(tables,))
+    assert failing(asked, answered(tables="99")) == []
+    assert failing(asked, answered(tables="98")) == ["answer of tables in shop"]
+
+
 def test_what_the_server_says_is_quoted() -> None:
     evil = "<script>\x1b[31m"
     document: dict[str, Any] = {
-        "answers": {evil: {"tables": evil}, "shop": {"orders": evil}},
+        "answers": {evil: {"*tables": evil}, "shop": {"orders": evil}},
         "errors": {"shop": {"errors": evil}},
         "versions": {"server": evil},
     }
@@ -214,7 +235,7 @@ def test_what_the_server_says_is_quoted() -> None:
 def test_questions_for_the_script() -> None:
     asked = database_answers.request("aurora-mysql", [ROWS])
     assert asked[0] == {"database": "shop", "name": "orders", "query": ROWS.query}
-    assert [one["name"] for one in asked[1:]] == ["tables", "filled tables", "bytes"]
+    assert [one["name"] for one in asked[1:]] == ["*tables", "*filled tables", "*bytes"]
     assert {one["database"] for one in asked[1:]} == {"*"}
     with pytest.raises(KeyError):
         database_answers.request("oracle-ee", [])

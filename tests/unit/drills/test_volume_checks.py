@@ -111,6 +111,10 @@ BAD_VOLUMES: dict[str, tuple[Callable[[list[Made]], list[Made]], set[str]]] = {
         lambda made: [Made("vol-0", "snap-0", 7, KEY, ""), *made[1:]],
         {f"restored size of {ROOT}"},
     ),
+    "one is larger": (
+        lambda made: [Made("vol-0", "snap-0", 9, KEY, ""), *made[1:]],
+        {f"restored size of {ROOT}"},
+    ),
     "one is under another key": (
         lambda made: [Made("vol-0", "snap-0", 8, f"{KEY}1", ""), *made[1:]],
         {"restored keys"},
@@ -201,6 +205,9 @@ BAD_DISKS: dict[str, tuple[dict[str, Any], set[str]]] = {
             f"files of {OF_ROOT}", f"file system of {OF_ROOT}", f"files of partition 128 of {ROOT}",
         },
     ),
+    "a file system where boot code was": (
+        spoilt(0, 3, format="xfs"), {f"restored format of partition 127 of {ROOT}"}
+    ),
     "swap that is gone": (
         spoilt(0, 2, format=""), {f"restored format of partition 2 of {ROOT}"}
     ),
@@ -224,6 +231,24 @@ def test_disks_as_they_should_not_be(name: str) -> None:
     document, caught = BAD_DISKS[name]
 
     assert failures_of(document) == caught
+
+
+def test_a_file_system_without_a_file_was_no_better_before() -> None:
+    assert failures_of(spoilt(1, 0, files=0), {}) == {f"files of {OF_DATA}"}
+
+
+def test_names_that_a_verifier_makes_up_are_left_out() -> None:
+    made_up = {"place": "logical volume <b>/x", **inside("ext4", 9)}
+
+    assert failures_of({**good(), "logical": {"places": [made_up]}}) == {"logical volumes"}
+
+
+def test_an_older_recovery_point_is_not_compared_with_a_younger_and_is_not_remembered() -> None:
+    younger = {**BEFORE, "point": naming.instant(AT + timedelta(days=1))}
+    document = spoilt(1, 0, files=5)
+
+    assert failures_of(document, younger) == set()
+    assert remembered(POINT, DISKS, Finding.of(document), younger) == younger
 
 
 def test_older_than_the_last_drill_found() -> None:

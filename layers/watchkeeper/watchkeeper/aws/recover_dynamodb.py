@@ -119,7 +119,7 @@ class TableRecoverer:
         check_is_recovered("dynamodb:UpdateTable", name)
         if setting in known:
             return known[setting]()
-        return self._scale(setting.split()[0], name, value)
+        return self._scale(setting.split(maxsplit=1)[0], name, value)
 
     def _asked(self, call: str, **arguments: Any) -> str:
         operation = getattr(self.client, OPERATIONS[call])
@@ -134,7 +134,9 @@ class TableRecoverer:
         operation, call = SCALING[kind]
         # No condition key names what is scaled, so this is the only guard.
         scaled = value["ResourceId"].split("/")
-        check_is_recovered(f"application-autoscaling:{call}", scaled[1] if scaled[1] == name else "")
+        check_is_recovered(
+            f"application-autoscaling:{call}", scaled[1] if scaled[1] == name else ""
+        )
         try:
             with translated(f"application-autoscaling:{call}"):
                 getattr(self.scaling, operation)(ServiceNamespace="dynamodb", **value)

@@ -91,9 +91,7 @@ class DatabaseRecoverer(_Rds):
             )
 
     @needs("rds:CreateDBInstance", "rds:AddTagsToResource")
-    def add_member(
-        self, name: str, cluster: str, engine: str, told: Arguments, tags: Tags
-    ) -> None:
+    def add_member(self, name: str, cluster: str, engine: str, told: Arguments, tags: Tags) -> None:
         call = "rds:CreateDBInstance"
         check_is_recovered(call, name)
         check_is_recovered(call, cluster)

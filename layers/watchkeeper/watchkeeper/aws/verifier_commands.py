@@ -32,7 +32,7 @@ PAGE = 50
 UNFINISHED = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 NOT_SHOWN = "InvocationDoesNotExist"
 STDERR = 300
-"""Characters of what a script complains of: the last line of a traceback fits."""
+"""Characters of what a script complains of, from its beginning."""
 
 
 class State(Enum):

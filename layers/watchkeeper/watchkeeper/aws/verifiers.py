@@ -32,7 +32,7 @@ TAKEN_NAME = ("InvalidParameter", "conflicting DNS domain")
 name of a deleted one has not gone yet: a code that means much else, and words.
 """
 END_BY_ITSELF = timedelta(hours=4)
-"""The longest that a drill waits for an answer is some two hours, see drills/verifier.py."""
+"""The longest that a drill waits for an answer is three, see drills/verifier.py."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Endpoint:
 
     id: str
     service: str
-    """One of `SERVICES`, or another service's full name."""
+    """The last part of its name: for AWS's own, one of `SERVICES`."""
     state: str
     """In the words of EC2, in small letters: `pending`, `available`, `deleting`."""
     created_at: datetime
@@ -88,7 +88,7 @@ class VerifierMaker(Ec2):
     def __init__(self, isolation: Isolation) -> None:
         self.isolation = isolation
 
-    @needs("ec2:CreateVpcEndpoint", "ec2:CreateTags")
+    @needs("ec2:CreateVpcEndpoint", "ec2:CreateTags", "route53:AssociateVPCWithHostedZone")
     def make_endpoint(self, service: str, tags: Tags, now: datetime) -> str:
         """What must pass first; empty if it is being made. Private DNS allows no second one."""
         call = "ec2:CreateVpcEndpoint"
@@ -237,12 +237,9 @@ def _instance(found: Described) -> Instance:
 
 
 def _endpoint(found: Described) -> Endpoint:
-    name = found["ServiceName"]
-    last = name.rsplit(".", 1)[-1]
     return Endpoint(
         id=found["VpcEndpointId"],
-        # Not `com.amazonaws.vpce.<region>.vpce-svc-…`, whose last part is anybody's.
-        service=last if last in SERVICES else name,
+        service=found["ServiceName"].rsplit(".", 1)[-1],
         state=found["State"].lower(),  # the model says Available, the service available
         created_at=found["CreationTimestamp"],
         has_name=found.get("PrivateDnsEnabled", False),

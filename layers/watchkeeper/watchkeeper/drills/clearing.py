@@ -12,13 +12,22 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
+class Found:
+    """What is still there, and who removes it."""
+
+    things: tuple[tuple[Remover, Left], ...] = ()
+    refused: tuple[str, ...] = ()
+    """Why it is not known what else there is."""
+
+
+@dataclass(frozen=True)
 class Cleared:
-    """What was still there, and what became of it."""
+    """What became of it."""
 
     waits: Mapping[str, str] = field(default_factory=dict)
     """By thing, what must pass before it can be removed; empty if it is being removed."""
     refused: tuple[str, ...] = ()
-    """What could not be found or removed, and why."""
+    """What could not be looked for, or removed, and why."""
 
     @property
     def on(self) -> str:
@@ -28,25 +37,26 @@ class Cleared:
         return f"{', '.join(shown[:SHOWN])}{more} to be gone"
 
 
-def clear(
-    removers: Iterable[Remover],
-    is_meant: Callable[[Left], bool],
-    called: Callable[[Left], str],
-    now: datetime,
-) -> Cleared:
-    """Remove all that is meant. What cannot be removed keeps nothing else from being so."""
-    waits: dict[str, str] = {}
+def find(removers: Iterable[Remover], is_meant: Callable[[Left], bool]) -> Found:
+    """All that is meant; who may not look keeps nobody else from looking."""
+    things: list[tuple[Remover, Left]] = []
     refused: list[str] = []
     for remover in removers:
         try:
-            found = [one for one in remover.left() if is_meant(one)]
+            things += [(remover, one) for one in remover.left() if is_meant(one)]
         except Refused as error:
             refused.append(str(error))
-            continue
-        for one in found:
-            try:
-                waits[called(one)] = remover.remove(one, now)
-            except Refused as error:
-                waits[called(one)] = str(error)
-                refused.append(f"{called(one)}: {error}")
+    return Found(tuple(things), tuple(refused))
+
+
+def clear(found: Found, called: Callable[[Left], str], now: datetime) -> Cleared:
+    """Remove it. What cannot be removed keeps nothing else from being so."""
+    waits: dict[str, str] = {}
+    refused = list(found.refused)
+    for remover, one in found.things:
+        try:
+            waits[called(one)] = remover.remove(one, now)
+        except Refused as error:
+            waits[called(one)] = str(error)
+            refused.append(f"{called(one)}: {error}")
     return Cleared(waits, tuple(refused))

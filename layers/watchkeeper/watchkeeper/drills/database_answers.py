@@ -34,10 +34,13 @@ besides, applications have clocks of their own.
 """
 LONGEST_REASON = 200
 """Characters of what a database or the verifier says: a whole sentence of theirs."""
-POINT = "recovery point"
-"""Among what is remembered: the time of the recovery point that the numbers are of."""
+POINT = "as of"
+"""Among what is remembered: the time of the recovery point that the numbers are of. First in the
+alphabet, because what is remembered is cut at its end.
+"""
 DATABASES = "databases"
-TABLES, FILLED, BYTES = "tables", "filled tables", "bytes"
+TABLES, FILLED, BYTES = "*tables", "*filled tables", "*bytes"
+"""Names of questions: none of a policy's begins with a star."""
 
 POSTGRES = {
     TABLES: (
@@ -149,8 +152,14 @@ class _Said:
 
     @property
     def databases(self) -> list[str]:
-        """Those that were found on the server."""
-        return [one for one, named in self.answers.items() if one != SERVER and TABLES in named]
+        """Those that were found on the server, also if they have answered nothing."""
+        known = {
+            one
+            for named in (self.answers, self.errors)
+            for one, texts in named.items()
+            if texts.keys() & POSTGRES.keys()
+        }
+        return sorted(known - {SERVER})
 
     def answer(self, database: str, name: str) -> str | None:
         return self.answers.get(database, {}).get(name)
@@ -225,20 +234,24 @@ def _contents(said: _Said) -> Check:
 
 def _built_in(asked: Asked, said: _Said) -> Iterator[Check]:
     """Of every database that was found, and of those that are missing."""
-    databases = {_shown(one): one for one in said.databases}
-    names = {
-        _name(question, one): (question, one)
-        for one in databases.values()
-        for question in (TABLES, FILLED, BYTES)
-    }
-    yield _kept(asked, said, f"{DATABASES} of the server", (DATABASES, SERVER))
-    for name, source in names.items():
+    sources = _sources(said)
+    for name, source in sources.items():
         yield _kept(asked, said, name, source)
-    for name in sorted(asked.before):
-        question, _, database = name.removeprefix("database ").partition(" of ")
-        is_ours = name.startswith("database ") and question in {TABLES, FILLED, BYTES}
-        if is_ours and name not in names and not asked.is_older:
-            yield _kept(asked, said, name, (question, database))
+    for name in sorted(asked.before.keys() - sources.keys()):
+        word, _, database = name.removeprefix("database ").partition(" of ")
+        is_ours = name.startswith("database ") and f"*{word}" in POSTGRES
+        if is_ours and not asked.is_older:
+            yield _kept(asked, said, name, (f"*{word}", database))
+
+
+def _sources(said: _Said) -> dict[str, tuple[str, str]]:
+    """By name of the check, the question that is always asked, and the database."""
+    of_databases = {
+        f"database {question.lstrip('*')} of {_shown(one)}": (question, one)
+        for one in said.databases
+        for question in POSTGRES
+    }
+    return {f"{DATABASES} of the server": (DATABASES, SERVER), **of_databases}
 
 
 def _own(asked: Asked, one: Questioned, said: _Said) -> Iterator[Check]:
@@ -317,23 +330,13 @@ def _remembered(asked: Asked, said: _Said) -> Mapping[str, str]:
     """What was found in an older recovery point says less than what is known already."""
     if asked.is_older:
         return asked.before
-    sources = {f"{DATABASES} of the server": (DATABASES, SERVER)}
-    sources |= {
-        _name(question, one): (question, one)
-        for one in said.databases
-        for question in (TABLES, FILLED, BYTES)
-    }
     own = [one for one in asked.questions if one.at_least is not None]
-    sources |= {_declined(one): (one.name, one.database) for one in own}
+    sources = _sources(said) | {_declined(one): (one.name, one.database) for one in own}
     numbers = {
         name: said.number(database, question) for name, (question, database) in sources.items()
     }
     known = {name: f"{number:f}" for name, number in numbers.items() if number is not None}
     return {POINT: naming.instant(asked.created_at), **known}
-
-
-def _name(question: str, database: str) -> str:
-    return f"database {question} of {_shown(database)}"
 
 
 def _shown(database: str) -> str:

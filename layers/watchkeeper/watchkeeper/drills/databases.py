@@ -8,7 +8,7 @@ What is to be remembered of one drill's database:
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,18 +81,22 @@ class Databases:
 
     def ask(self, one: Restoring, /) -> str:
         """Of a cluster of Aurora its member, too, which RDS makes only in an available one."""
+        try:
+            restored = self.shown.one(one.name, one.point.kind)
+        except NotThere:
+            return self._restore(one)
+        # Not asked for again: it may have taken the last place below a limit of the account.
+        return self._ask_for_member(one, restored) if restored.kind is Kind.CLUSTER else ""
+
+    def _restore(self, one: Restoring) -> str:
         snapshot = naming.rds_name(one.point.parts[0].snapshot)
         if one.point.kind is Kind.CLUSTER:
             self.restorer.restore_cluster(one.name, snapshot, _settings(one), one.tags)
-            return self._ask_for_member(one)
+            return "the cluster to be shown"
         self.restorer.restore_instance(one.name, snapshot, _settings(one), one.tags)
         return ""
 
-    def _ask_for_member(self, one: Restoring) -> str:
-        try:
-            cluster = self.shown.one(one.name, Kind.CLUSTER)
-        except NotThere:
-            return "the cluster to be shown"
+    def _ask_for_member(self, one: Restoring, cluster: RestoredDatabase) -> str:
         if not is_aurora(cluster.engine) or _is_broken(cluster.state):
             return ""
         if cluster.state not in READY:
@@ -106,15 +110,17 @@ class Databases:
         return ""
 
     def stands(self, one: Restoring, /) -> Stands:
+        """Of a cluster of Aurora with its member, which it has none of before it is available."""
         restored = self.shown.one(one.name, one.point.kind)
+        cluster = _stands(restored)
+        if cluster.state is not State.AVAILABLE:
+            return cluster
         member = self._member(restored)
         if member is None:
-            return _stands(restored)
-        parts = [_stands(restored), _stands(member)]
-        for state in (State.BROKEN, State.COMING):
-            if found := next((part for part in parts if part.state is state), None):
-                return found
-        return Stands(State.AVAILABLE, is_initialised=all(one.is_initialised for one in parts))
+            return cluster
+        found = _stands(member)
+        is_initialised = cluster.is_initialised and found.is_initialised
+        return replace(found, is_initialised=is_initialised)
 
     def _member(self, restored: RestoredDatabase) -> RestoredDatabase | None:
         """The one that a drill gives a cluster of Aurora; None for what has none of ours. Raises
@@ -191,6 +197,8 @@ class Databases:
                 f"a verifier has no client for {quoted(restored.engine)}: if restoring it is proof"
                 ' enough, set "check": "never" for its plan'
             )
+        if not restored.endpoint:
+            return Pending("RDS to show its address")
         heard = self.verifier.answer(one, SCRIPT, self._request(one, restored), facts, now)
         if isinstance(heard, Pending):
             return heard

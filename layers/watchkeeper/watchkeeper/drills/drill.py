@@ -97,7 +97,7 @@ class DrillRestores:
                 policy, since, told = self.policy.read(now)
                 # Counted first: it must be told even if no round can be started.
                 self._measure_overdue(policy, now)
-                return [swept, *([told] if told else []), *self._start_due(policy, since, now)]
+                return [*([told] if told else []), *self._start_due(policy, since, now), swept]
             case Wake():
                 return trigger.run_ids
             case DrillNow():
@@ -155,7 +155,7 @@ class DrillRestores:
         exercise = self.runs.find(trigger.run)
         if exercise is None or exercise.step != SIGN_OFF:
             raise BadTrigger(
-                f"{quoted(trigger.run, 200)} is no exercise that waits to be signed off, or not yet "
+                f"{quoted(trigger.run, 200)} is no exercise that waits to be signed off: not yet, "
                 "or not any more"
             )
         signed = SignOff(trigger.by, trigger.passed, trigger.note, now)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from watchkeeper import naming
-from watchkeeper.drills.clearing import clear
+from watchkeeper.drills.clearing import clear, find
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.restore import LONGEST
 from watchkeeper.drills.restoring import Left
@@ -23,7 +23,8 @@ def ensure_swept(run: Run, cloud: Drilling, now: datetime) -> Report:
     """
     if "told" not in run.facts and (at_it := _at_it_already(run, cloud)):
         return Done({"at_it": at_it})
-    cleared = clear(cloud.every_remover(), _has_expired(cloud, now), _named, now)
+    found = find(cloud.every_remover(), _has_expired(cloud, now))
+    cleared = clear(found, _named, now)
     told = run.facts.get("told", "").splitlines()
     fresh = [what for what in cleared.waits if what not in told]
     facts = {"told": "\n".join([*told, *fresh])} if fresh else {}

@@ -11,8 +11,8 @@ LARGEST = 100_000
 """Characters of checks in one fact, all of them ASCII. Two facts are checks and two are pairs; with
 the news that wait beside them a record stays below DynamoDB's 400 KB.
 """
-SHORTER = 60
-"""Characters of a text where whole ones would be too much: as many as a line of the page has."""
+LENGTHS = (LONGEST_TEXT, 60, 15)
+"""Characters of a text; shorter ones where the longer would be too much in all."""
 LARGEST_PAIRS = 40_000
 
 
@@ -21,11 +21,13 @@ def checks(found: Iterable[Check]) -> str:
     out, beyond hundreds of checks, has passed.
     """
     known = sorted(found, key=lambda one: one.passed)
-    text = json.dumps([_row(one, LONGEST_TEXT) for one in known])
-    while len(text) > LARGEST:
-        text = json.dumps([_row(one, SHORTER) for one in known])
-        known = known[: len(known) * 9 // 10]
-    return text
+    for longest in LENGTHS:
+        rows = [_row(one, longest) for one in known]
+        if len(json.dumps(rows)) <= LARGEST:
+            break
+    while len(json.dumps(rows)) > LARGEST:
+        rows = rows[: len(rows) * 9 // 10]
+    return json.dumps(rows)
 
 
 def _row(check: Check, longest: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from watchkeeper.aws.errors import Busy, NotThere, OverQuota, Refused
 from watchkeeper.backups.manifest import BadManifest, Manifest, digest
 from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint, Service
 from watchkeeper.drills import noted
-from watchkeeper.drills.clearing import clear
+from watchkeeper.drills.clearing import clear, find
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import LONGEST_TEXT
 from watchkeeper.drills.judge import ensure_judged
@@ -150,9 +150,13 @@ def ensure_dismantled(run: Run, cloud: Drilling, now: datetime) -> Report:
         # What says nothing of its stack has the name alone: a table that was not tagged yet.
         return one.drill == name and one.stack in ("", cloud.stack)
 
-    cleared = clear(cloud.removers(_service(run)), is_of_this, lambda one: one.what, now)
-    removed = {*run.facts.get("removed", "").splitlines(), *cleared.waits}
-    facts = {"removed": "\n".join(sorted(removed)), "nothing_since": ""}
+    found = find(cloud.removers(_service(run)), is_of_this)
+    noted_down = {*run.facts.get("removed", "").splitlines()}
+    there = {one.what for _, one in found.things}
+    facts = {"removed": "\n".join(sorted(noted_down | there)), "nothing_since": ""}
+    if not there <= noted_down:  # what goes at once can be noted down only before that
+        return Waiting(f"{len(there)} things to be removed", until=now, facts=facts)
+    cleared = clear(found, lambda one: one.what, now)
     if cleared.refused:
         return Failed(f"what was restored could not be removed: {cleared.refused[0]}", facts)
     if cleared.waits:
@@ -253,10 +257,10 @@ def _level(run: Run) -> Level:
 DISMANTLE = Step("dismantle", ensure_dismantled, within=timedelta(hours=2), always=True)
 RESTORE = (
     Step("restore",    ensure_restored,    within=RESTORE_WITHIN + LATER_THAN_THAT),
-    Step("secure",     ensure_secured,     within=SECURE_WITHIN + LATER_THAN_THAT),
+    Step("secure",     ensure_secured,     within=SECURE_WITHIN + LATER_THAN_THAT, poll=SOON),
     Step("look",       ensure_looked_at,   within=SECURE_WITHIN + LATER_THAN_THAT),
     Step("initialise", ensure_initialised, within=INITIALISE_WITHIN + LATER_THAN_THAT),
-    Step("examine",    ensure_examined,    within=EXAMINE_WITHIN + LATER_THAN_THAT),
+    Step("examine",    ensure_examined,    within=EXAMINE_WITHIN + LATER_THAN_THAT, poll=SOON),
     DISMANTLE,
     Step("judge",      ensure_judged,      within=timedelta(hours=1), always=True),
 )  # fmt: skip

@@ -45,18 +45,17 @@ from watchkeeper.drills.restoring import Facts, Left, Pending, Restoring
 from watchkeeper.quoting import quoted
 
 SCRIPTS = files("watchkeeper.drills") / "scripts"
-READY_WITHIN = timedelta(minutes=45)
+READY_WITHIN = timedelta(minutes=90)
 """Endpoints take minutes to come, and as long to go first where another drill has just deleted
-them; the instance boots in one or two, and is online a minute later.
+them; the instance boots in one or two, and is online a minute later; volumes are attached. A run
+may look at it but once in six minutes, and each of these is another look.
 """
 ANSWERS_WITHIN = BEGINS_WITHIN + TAKES_AT_MOST + timedelta(minutes=15)
 """Systems Manager itself gives up after the first two, and says so a little later."""
-PROMPTLY = timedelta(minutes=5)
-"""A look that comes so soon after the intent to send is the one that was to send. A later one may
-come after an attempt that was killed: its lease lasts longer than that.
-"""
 LOOK_FOR = timedelta(minutes=10)
-"""After so long, a command that is not shown was never made."""
+"""After so long, a command that is not shown was never made. A look that comes sooner after the
+intent to send is the one that was to send: after a killed one the lease lasts longer than that.
+"""
 CLOCKS = timedelta(minutes=5)
 """How far before the start of its instance a command is looked for: clocks differ."""
 SINCE, SENDING, UNCLEAR, COMMAND, INSTANCE, SENT = (
@@ -123,8 +122,8 @@ class Verifier:
         now: datetime,
         attach: Attach | None = None,
     ) -> Pending | Told:
-        """What `script` tells of what was restored. Ends in two hours and a few minutes, whatever
-        the verifier does.
+        """What `script` tells of what was restored. Ends within three hours, whatever the verifier
+        does.
 
         `attach` is given the instance's id once it runs; what it says must pass before the script
         is sent. Commands are shown to whoever may list them: a request holds no secrets.
@@ -139,7 +138,7 @@ class Verifier:
         except (Busy, OverQuota) as passing:
             if isinstance(passing, Busy) and now < _ends_at(facts):
                 raise
-            report = Pending(str(passing))
+            report = Pending(f"AWS to do it: {passing}")
         except (NotThere, Refused) as error:
             return Told(None, f"no verifier could be asked: {error}")
         if isinstance(report, Told):
@@ -200,7 +199,7 @@ class Verifier:
         intended_for = now - naming.parse_instant(facts[SENDING])
         if intended_for >= LOOK_FOR:
             return _intent(instance, now)
-        if facts.get(UNCLEAR) or intended_for >= PROMPTLY:
+        if facts.get(UNCLEAR):
             return Pending(f"SSM to show whether verifier {instance.id} was asked")
         return self._send(instance, question, now)
 

@@ -31,25 +31,24 @@ class ResourceRecovered(News):
         return f"Recovered: {self.name}"
 
     def text(self) -> str:
-        parts = [
-            f"{self.resource} was restored beside itself, as {self.name}. The original was not "
-            "touched.",
-            f"From recovery point {self.point} of {self.point_created_at}: its data was "
-            f"{self.data_age} old when this was asked for. It could be used after {self.took}.",
-            _list("What was made", self.made),
-            f"The original's settings are known from {self.known_from}.",
-            _list("Put back after the restore", self.put_back or ["nothing had to be"]),
-            _list("Not as the original", self.differs or ["nothing that was looked at"]),
-            "What remains to be done by hand:\n" + "\n".join(self.by_hand),
-            "To remove what was made:\n" + "\n".join(f"     {line}" for line in self.removal),
-            f"Nothing will remove it but you. The whole of it: {self.document}",
-            f"How to go on: docs/recovering.md\n{where_to_look(self.run)}",
-        ]
-        return "\n\n".join(parts)
+        return (
+            f"{self.resource} was restored beside itself, as {self.name}.\n\n"
+            f"Recovery point: {self.point} of {self.point_created_at}. Its data was "
+            f"{self.data_age} old when this was asked for. It could be used after {self.took}.\n\n"
+            f"{_list('What was made', self.made)}"
+            f"The original's settings are known from {self.known_from}.\n\n"
+            f"{_list('Put back after the restore', self.put_back or ['nothing had to be'])}"
+            f"{_list('Not as the original', self.differs or ['nothing that was looked at'])}"
+            "What remains to be done by hand:\n" + "\n".join(self.by_hand) + "\n\n"
+            "To remove what was made, which nobody does but you:\n"
+            + "\n".join(f"     {line}" for line in self.removal)
+            + f"\n\nThe whole of it: {self.document}\n"
+            f"How to go on: docs/recovering.md\n{where_to_look(self.run)}"
+        )
 
     def measures(self) -> dict[str, float]:
         return {"ResourcesRecovered": 1}
 
 
 def _list(title: str, lines: list[str]) -> str:
-    return f"{title}:\n" + "\n".join(f"- {line}" for line in lines)
+    return f"{title}:\n" + "\n".join(f"- {line}" for line in lines) + "\n\n"

@@ -13,8 +13,7 @@ class NoRecovery(Exception):
 def chosen(
     resource: str, wanted: str, ours: Sequence[RecoveryPoint], others: Sequence[RecoveryPoint]
 ) -> RecoveryPoint:
-    """The point of that id; of ours the newest completed one if none is named. Raises NoRecovery.
-    """
+    """The point of that id; if none is named, the newest of ours. Raises NoRecovery."""
     if Kind.of(resource) is None:
         raise NoRecovery("nothing of its kind can be recovered")
     if not wanted:
@@ -39,9 +38,7 @@ def _newest(ours: Sequence[RecoveryPoint], others: Sequence[RecoveryPoint]) -> R
     usable = [one for one in ours if one.state in COUNTS and one.place.tier == "standard"]
     if usable:
         return max(usable, key=lambda one: one.created_at)
-    kept = sorted(
-        (one for one in others if one.state in COUNTS), key=lambda one: one.newest_data
-    )
+    kept = sorted((one for one in others if one.state in COUNTS), key=lambda one: one.newest_data)
     if kept:
         raise NoRecovery(
             f"there is no recovery point of ours of it; {kept[-1].keeper} has {kept[-1].id}, of "

@@ -236,7 +236,7 @@ def by_hand(settings: Settings, name: str, *, is_cluster: bool) -> Iterator[ByHa
 
 
 REMARKS = {
-    "CustomEndpoints": "The original had endpoints of its owner's; make them again if they are used",
+    "CustomEndpoints": "The original had endpoints of its own; make them again if they are used",
     "GlobalClusterIdentifier": "The original was part of a global cluster; this one is not",
     "TdeCredentialArn": "The original was encrypted by Oracle's TDE with this credential",
 }

@@ -59,7 +59,7 @@ class Ec2Recoverer:
     def ask(self, one: Recovering, /) -> str:
         for part in one.point.parts:
             told = _told(one.settings["volumes"].get(part.volume))
-            named = one.tags | {"Name": _name(one, part)}
+            named = {**one.tags, "Name": _name(one, part)}
             self.recoverer.restore(part.snapshot, one.settings["zone"], told, named)
         return ""
 
@@ -175,8 +175,8 @@ def _differences(of: str, wanted: Settings | None, found: Settings) -> Iterator[
 
 def _cut_over(one: Recovering, made: Mapping[str, RecoveredVolume]) -> Iterator[ByHand]:
     yield ByHand(
-        "Its data arrives while it is used: until then, the first read of each block is slow. It is "
-        "encrypted as its snapshot is."
+        "Its data arrives while it is used, and until then the first read of each block is slow. "
+        "It is encrypted as its snapshot is."
     )
     volumes = one.settings["volumes"]
     attached = {of: volumes[of] for of in made if volumes.get(of, {}).get("instance")}
@@ -225,7 +225,8 @@ def _launch(one: Recovering) -> Iterator[str]:
     snapshots = ", ".join(part.snapshot for part in one.point.parts)
     yield f"# its snapshots: {snapshots}"
     yield command(
-        "aws", "ec2", "register-image", "--name", one.name[:128], "--architecture", "<x86_64|arm64>",
+        "aws", "ec2", "register-image", "--name", one.name[:128],
+        "--architecture", "<x86_64|arm64>",
         "--root-device-name", "/dev/xvda", "--ena-support", "--virtualization-type", "hvm",
         "--block-device-mappings", "DeviceName=/dev/xvda,Ebs={SnapshotId=<snapshot of the root>}",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What recoveries are about: what is to be restored, with which settings, and what is left to do."""
+"""What recoveries are about: what is restored, with which settings, and what is left to do."""
 
 import json
 import shlex
@@ -12,8 +12,9 @@ from watchkeeper.drills.restoring import Stands
 
 CAPABILITY = "recover"
 """The first word of the ids of its runs."""
-MOST_TAGS = 50
-"""Of one thing, in EC2, RDS and DynamoDB alike."""
+MOST_TAGS = 49
+"""Of one thing: EC2, RDS and DynamoDB take fifty, and one is for the name that EC2's console shows.
+"""
 NOT_COPIED = ("aws:", "watchkeeper:")
 """AWS sets the first, and takes them of nobody else; the second would say what is not so."""
 

@@ -22,11 +22,10 @@ from watchkeeper.recovery.model import (
 )
 
 READY = frozenset({"available", "storage-optimization"})
-"""States in which it can be used; the second is work on its disks that takes hours, and a change of
-it until then is refused for storage alone.
-"""
+"""States in which it can be used; the second is work on its disks that takes hours."""
 BROKEN = frozenset({
-    "failed", "inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable",
+    "failed", "inaccessible-encryption-credentials",
+    "inaccessible-encryption-credentials-recoverable",
     "incompatible-network", "incompatible-option-group", "incompatible-parameters",
     "incompatible-restore", "insufficient-capacity", "restore-error", "storage-full",
 })  # fmt: skip
@@ -49,11 +48,11 @@ class RdsRecoverer:
 
     def ask(self, one: Recovering, /) -> str:
         """First the cluster: it takes no members before it is there."""
-        snapshot = one.point.parts[0].snapshot
+        snapshot = naming.rds_name(one.point.parts[0].snapshot)
         tags = one.with_originals(one.settings.get("Tags", {}))
         if one.point.kind is not Kind.CLUSTER:
             told = known.told(one.settings, known.INSTANCE)
-            self.recoverer.restore_instance(one.name, naming.rds_name(snapshot), told, tags)
+            self.recoverer.restore_instance(one.name, snapshot, told, tags)
             return ""
         told = known.told(one.settings, known.CLUSTER)
         engine = self.databases.engine(snapshot)
@@ -103,7 +102,9 @@ class RdsRecoverer:
             change
             for name, wanted in members(one)
             for of in (wanted["DBInstanceIdentifier"],)
-            for change in known.changes(wanted, are.get(of, {}), name, known.OF_MEMBERS, f" of {of}")
+            for change in known.changes(
+                wanted, are.get(of, {}), name, known.OF_MEMBERS, f" of {of}"
+            )
         ]
 
     def change(self, one: Recovering, change: Change, /) -> str:
@@ -124,11 +125,11 @@ class RdsRecoverer:
         is_cluster = one.point.kind is Kind.CLUSTER
         arn, endpoint, removal = _beside(one.point.resource, one.name), "", []
         made = []
-        if found := self._found(one.name, is_cluster=is_cluster):
+        if found := self._found(one.name, one, is_cluster=is_cluster):
             made.append(f"{'cluster' if is_cluster else 'instance'} {arn}")
             endpoint = found.endpoint
         for name, settings in members(one):
-            if self._found(name, is_cluster=False):
+            if self._found(name, one, is_cluster=False):
                 original = settings["DBInstanceIdentifier"]
                 made.append(f"instance {name}, as {original} was to the original")
                 removal.append(_deletion(name))
@@ -137,11 +138,14 @@ class RdsRecoverer:
         steps = (*self._steps(one, is_cluster=is_cluster), *_cut_over(one, endpoint, is_cluster))
         return Handover(tuple(made), steps, tuple(removal))
 
-    def _found(self, name: str, *, is_cluster: bool) -> Standing | None:
+    def _found(self, name: str, one: Recovering, *, is_cluster: bool) -> Standing | None:
+        """None also of what somebody else has made."""
+        shown = self.databases.cluster if is_cluster else self.databases.instance
         try:
-            return self.databases.cluster(name) if is_cluster else self.databases.instance(name)
+            found = shown(name)
         except NotThere:
             return None
+        return found if _is_of(one, found) else None
 
     def _steps(self, one: Recovering, *, is_cluster: bool) -> Iterator[ByHand]:
         made_by_rds = one.settings.get("DBClusterInstanceClass")
@@ -149,9 +153,13 @@ class RdsRecoverer:
             member = command(
                 "aws", "rds", "create-db-instance", "--db-cluster-identifier", one.name,
                 "--db-instance-identifier", f"{one.name}-1", "--db-instance-class", "<class>",
-                "--engine", self.databases.engine(one.point.parts[0].snapshot),
+                "--engine", self.databases.engine(
+                    naming.rds_name(one.point.parts[0].snapshot)
+                ),
             )  # fmt: skip
-            yield ByHand("Which members the original had is unknown; nobody can use it yet:", (member,))
+            yield ByHand(
+                "Which members the original had is unknown; nobody can use it yet:", (member,)
+            )
         yield from known.by_hand(one.settings, one.name, is_cluster=is_cluster)
 
 
@@ -170,7 +178,7 @@ def _by_name(settings: Settings) -> Mapping[str, Settings]:
 
 def _stands(found: Standing, one: Recovering) -> Stands:
     """Raises Refused if it is not of this recovery."""
-    if found.tags.get(naming.TAG_RUN) != one.tags[naming.TAG_RUN]:
+    if not _is_of(one, found):
         why = f"{found.name} is there, and this recovery has not made it"
         raise Refused("rds:Describe", "NotOurs", why)
     if found.state in READY:
@@ -178,6 +186,10 @@ def _stands(found: Standing, one: Recovering) -> Stands:
     if found.state in BROKEN:
         return Stands(State.BROKEN, f"RDS shows {found.name} as {found.state}")
     return Stands(State.COMING, f"{found.name} to be available: it is {quoted(found.state)}")
+
+
+def _is_of(one: Recovering, found: Standing) -> bool:
+    return found.tags.get(naming.TAG_RUN) == one.tags[naming.TAG_RUN]
 
 
 def _beside(arn: str, name: str) -> str:

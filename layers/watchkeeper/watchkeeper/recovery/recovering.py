@@ -10,7 +10,7 @@ from watchkeeper.aws.errors import NotThere
 from watchkeeper.aws.objects import ManifestReader
 from watchkeeper.aws.other_points import OtherPoints
 from watchkeeper.aws.recoveries import Recoveries
-from watchkeeper.backups.manifest import Manifest
+from watchkeeper.backups.manifest import BadManifest, Manifest, digest
 from watchkeeper.backups.model import RecoveryPoint, Service
 from watchkeeper.recovery.model import Recoverer, Recovering, Settings
 from watchkeeper.runs.record import Run
@@ -43,9 +43,18 @@ class Recoverers:
 
     def _settings(self, run: Run, point: RecoveryPoint) -> Settings:
         if run.facts["known_from"] == MANIFEST:
-            return Manifest.of(self.manifests.read(point.id)).settings
+            return self.manifest(point).settings
         settings: Settings = json.loads(run.facts["settings"])
         return settings
+
+    def manifest(self, point: RecoveryPoint) -> Manifest:
+        """What was written down when the point was made. Raises NotThere, or BadManifest of one
+        that has been replaced.
+        """
+        document = self.manifests.read(point.id)
+        if digest(document) != point.manifest:
+            raise BadManifest("it is another one than was written when the point was made")
+        return Manifest.of(document)
 
     def point(self, resource: str, point_id: str) -> RecoveryPoint | None:
         history = [*self.catalogue.of(resource), *self.others.of(resource)]

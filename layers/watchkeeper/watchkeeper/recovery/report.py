@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from watchkeeper import naming
 from watchkeeper.backups.model import RecoveryPoint
+from watchkeeper.news.base import LINE, LINES
 from watchkeeper.recovery.model import ByHand, Difference, Handover
 
 SCHEMA = 1
@@ -72,19 +73,32 @@ def differing(differences: Iterable[Difference]) -> list[str]:
     ]
 
 
-def steps(by_hand: Iterable[ByHand], longest: int, most: int) -> list[str]:
-    """Each step, and below it its commands. What does not fit is left out whole, and said to be:
-    half a command is worse than none.
-    """
-    lines = [
+def numbered(by_hand: Iterable[ByHand]) -> list[str]:
+    """Each step, and below it its commands."""
+    return [
         line
         for number, one in enumerate(by_hand, start=1)
         for line in (f"{number}. {one.what}", *(f"     {each}" for each in one.commands))
     ]
-    fitting = [
-        line if len(line.encode()) <= longest else "     (too long for here: see the document)"
-        for line in lines
-    ]
-    if len(fitting) <= most:
-        return fitting
-    return [*fitting[: most - 1], f"and {len(fitting) - most + 1} lines more: see the document"]
+
+
+def fitting(lines: Sequence[str], room: int) -> list[str]:
+    """Those that fit into as many bytes of a message. What does not is left out whole, and said to
+    be: half a command is worse than none.
+    """
+    kept: list[str] = []
+    for line in lines:
+        size = len(json.dumps(line))
+        if size > LINE or size > room or len(kept) == LINES - 1:
+            return [*kept, f"and {len(lines) - len(kept)} lines more: see the document"]
+        kept.append(line)
+        room -= size
+    return kept
+
+
+def span(time: timedelta) -> str:
+    """`3 days 4 hours`, `12 minutes`: as exactly as somebody wants to hear it."""
+    minutes = round(time.total_seconds() / 60)
+    parts = {"day": minutes // 1440, "hour": minutes // 60 % 24, "minute": minutes % 60}
+    said = [f"{count} {unit}{'s' if count != 1 else ''}" for unit, count in parts.items() if count]
+    return " ".join(said[:2]) or "less than a minute"

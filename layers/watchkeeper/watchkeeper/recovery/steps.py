@@ -12,8 +12,7 @@ from watchkeeper.aws.errors import NotThere, Refused
 from watchkeeper.backups.manifest import BadManifest
 from watchkeeper.backups.model import Kind, RecoveryPoint
 from watchkeeper.drills.restoring import State
-from watchkeeper.durations import in_words
-from watchkeeper.news.base import LINE, LINES
+from watchkeeper.news.base import cut
 from watchkeeper.news.recovery import ResourceRecovered
 from watchkeeper.recovery.choice import NoRecovery, chosen
 from watchkeeper.recovery.model import (
@@ -25,8 +24,8 @@ from watchkeeper.recovery.model import (
     read_differences,
 )
 from watchkeeper.recovery.recovering import MANIFEST, ORIGINAL, UNKNOWN, Recoverers
-from watchkeeper.recovery.report import Recovery, differing, steps
-from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Waiting
+from watchkeeper.recovery.report import Recovery, differing, fitting, numbered, span
+from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Told, Waiting
 
 DESCRIBE_LAGS = timedelta(minutes=10)
 """After a call whose answer was lost, what it made may not be shown for so long."""
@@ -40,6 +39,11 @@ LATER_THAN_THAT = timedelta(hours=1)
 """The engine's own limit comes after that of the step, which says what is left."""
 SOON = timedelta(minutes=1)
 """Changes of settings take a minute or two; somebody is waiting for them."""
+
+WHY, LEFT = 400, 550
+"""Characters that a page has for why it failed, and for what is left: half a command is worse than
+none.
+"""
 
 Act = Callable[[Recoverer, Recovering], Report]
 
@@ -59,7 +63,7 @@ def ensure_chosen(run: Run, cloud: Recoverers, now: datetime) -> Report:
     recoverer = cloud.recoverers[kind.service]
     try:
         known_from, settings = _settings(recoverer, cloud, point, run.facts["zone"])
-    except (BadManifest, Refused) as error:
+    except Refused as error:
         return Failed(f"{resource} was not recovered: {error}")
     return Done({
         "point": point.id,
@@ -73,14 +77,21 @@ def ensure_chosen(run: Run, cloud: Recoverers, now: datetime) -> Report:
 def _settings(
     recoverer: Recoverer, cloud: Recoverers, point: RecoveryPoint, zone: str
 ) -> tuple[str, str]:
-    """Where they are known from, and what is to be frozen of them: a manifest never changes."""
+    """Where they are known from, and what is to be frozen of them: a manifest never changes. One
+    that cannot be used is no reason to leave somebody without data.
+    """
+    unused = ""
     if point.manifest:
-        cloud.manifest(point)
-        return MANIFEST, ""
+        try:
+            cloud.manifest(point)
+        except (NotThere, BadManifest) as error:
+            unused = f" ({MANIFEST} cannot be used: {error})"
+        else:
+            return MANIFEST, ""
     try:
-        return ORIGINAL, json.dumps(recoverer.original(point, zone))
+        return f"{ORIGINAL}{unused}", json.dumps(recoverer.original(point, zone))
     except NotThere:
-        return UNKNOWN, "{}"
+        return f"{UNKNOWN}{unused}", "{}"
 
 
 def _original(resource: str, kind: Kind) -> str:
@@ -90,8 +101,7 @@ def _original(resource: str, kind: Kind) -> str:
 
 
 def ensure_restored(run: Run, cloud: Recoverers, now: datetime) -> Report:
-    """Ask for it until all of it was accepted, and wait until its service says that it can be used.
-    """
+    """Ask until all of it was accepted, and wait until its service says that it can be used."""
     if "asked_at" not in run.facts:
         # The clock starts before the call: an answer that was lost must not shorten the time.
         facts = {"asked_at": naming.instant(now)}
@@ -200,28 +210,27 @@ def _recovery(run: Run, one: Recovering, handover: Handover) -> Recovery:
     )
 
 
-def _told(run: Run, recovery: Recovery, bucket: str, now: datetime) -> "dict[str, object]":
+def _told(run: Run, recovery: Recovery, bucket: str, now: datetime) -> Told:
     handover = recovery.handover
-    told = ResourceRecovered.about(
+    return ResourceRecovered.about(
         run,
         at=now,
         resource=recovery.point.resource,
         name=recovery.name,
         point=recovery.point.id,
         point_created_at=f"{recovery.point.created_at:%Y-%m-%d %H:%M} UTC",
-        data_age=in_words(recovery.data_age),
-        took=in_words(recovery.took),
+        data_age=span(recovery.data_age),
+        took=span(recovery.took),
         known_from=recovery.known_from,
-        made=list(handover.made),
-        put_back=list(recovery.put_back),
-        differs=differing(recovery.differences),
-        by_hand=steps(handover.by_hand, LINE, LINES),
-        removal=list(handover.removal),
+        made=fitting(handover.made, 1000),
+        put_back=fitting(recovery.put_back, 500),
+        differs=fitting(differing(recovery.differences), 1200),
+        by_hand=fitting(numbered(handover.by_hand), 3000),
+        removal=fitting(handover.removal, 1000),
         document=f"s3://{bucket}/{naming.recovery_key(recovery.name)}",
         data_age_seconds=recovery.data_age.total_seconds(),
         recovery_seconds=recovery.took.total_seconds(),
     )
-    return dict(told)
 
 
 # ── What the steps have in common ─────────────────────────────────────────────────────────────────
@@ -242,9 +251,11 @@ def _within(limit: timedelta, run: Run, cloud: Recoverers, now: datetime, act: A
     except (NotThere, Refused) as error:
         report = Failed(f"it could not be gone on with: {error}")
     if isinstance(report, Waiting) and now > run.entered_at + limit:
-        report = Failed(f"after {limit / timedelta(hours=1):g} hours it still waited for {report.on}")
+        report = Failed(
+            f"after {limit / timedelta(hours=1):g} hours it still waited for {report.on}"
+        )
     if isinstance(report, Failed):
-        return replace(report, why=f"{report.why}. {_left(recoverer, one)}")
+        return replace(report, why=f"{cut(report.why.rstrip('.'), WHY)}. {_left(recoverer, one)}")
     return report
 
 
@@ -256,7 +267,10 @@ def _left(recoverer: Recoverer, one: Recovering) -> str:
     if not handover.made:
         return "Nothing is there of it"
     made, removal = ", ".join(handover.made), "; ".join(handover.removal)
-    return f"Left as it is: {made}. To remove it: {removal}"
+    left = f"Left as it is: {made}. To remove it: {removal}"
+    if len(left) <= LEFT:
+        return left
+    return f"Left as it is: all that is tagged {naming.TAG_RECOVERED} = {one.name}"
 
 
 RECOVERY = (

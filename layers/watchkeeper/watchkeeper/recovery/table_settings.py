@@ -103,8 +103,7 @@ def by_hand(settings: Settings, table: str, arn: str) -> Iterator[ByHand]:
             stream = ("--stream-arn", destination["StreamArn"])
             words = ("aws", "dynamodb", "enable-kinesis-streaming-destination")
             yield ByHand(
-                "The original's changes went to a Kinesis stream; both tables' would, until you cut "
-                "over:",
+                "The original's changes went to a Kinesis stream. So would this table's:",
                 (command(*words, *name, *stream),),
             )
     if policy := settings.get("resource_policy"):

@@ -124,7 +124,7 @@ class MySql:
             ],
             SECONDS + CONNECTED_WITHIN,
             self.environment,
-            ";\n".join(statements) + ";\n",
+            ";\n".join(statements) + "\n;\n",  # a query may end in a comment
         )  # fmt: skip
         first, *rest = [line.split("\t") for line in said.split("\n")[:-1]] or [[]]
         if len(first) != 2 or not first[1]:  # noqa: PLR2004 (a name and its value)

@@ -21,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,8 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandIn
 HEARD, TOLD = 64 * 1024, 160
 """Bytes that are kept of what a tool says; characters of it in the answer."""
 UNDO_SECONDS = 60
-CHECKS = {
-    "ext2": (("e2fsck", "-f", "-n"), 4),
-    "ext3": (("e2fsck", "-f", "-n"), 4),
-    "ext4": (("e2fsck", "-f", "-n"), 4),
-    "xfs": (("xfs_repair", "-n"), 1),
-}
+EXT = (("e2fsck", "-f", "-n"), 4)
+CHECKS = {"ext2": EXT, "ext3": EXT, "ext4": EXT, "xfs": (("xfs_repair", "-n"), 1)}
 """By format: what looks for damage and mends nothing, and how its exit code says: there is some."""
 OPTIONS = {"xfs": ",nouuid"}
 """This instance may have been started from the image that a volume was made from."""
@@ -72,8 +69,13 @@ class Patience:
         self.is_over = False
         self._running: subprocess.Popen[bytes] | None = None
         self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
+
+    def __enter__(self) -> Patience:  # noqa: PYI034 (Python 3.9 has no Self)
         self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
 
     def _end(self) -> None:
         self.is_over = True
@@ -110,9 +112,6 @@ class Patience:
             raise Trouble(f"{command[0]} failed with {code}: {first_words(heard)}")
         return heard.strip()
 
-    def end(self) -> None:
-        self._timer.cancel()
-
 
 def first_words(heard: str) -> str:
     """One line without anything that drives a terminal."""
@@ -121,10 +120,8 @@ def first_words(heard: str) -> str:
 
 def undo(*command: str) -> None:
     """However late it is; what stays goes with the instance."""
-    patience = Patience(UNDO_SECONDS)
-    with contextlib.suppress(Trouble):
+    with Patience(UNDO_SECONDS) as patience, contextlib.suppress(Trouble):
         patience.run(*command)
-    patience.end()
 
 
 # ── Disks ─────────────────────────────────────────────────────────────────────────────────────────
@@ -255,23 +252,25 @@ def counted(top: Path, until: float, patience: Patience) -> dict[str, Any]:
     """Everything but directories, the newest time in it that is not after `until`, and how many
     directories could not be read.
     """
-    count = size = unread = newest = 0
+    found = {"files": 0, "bytes": 0, "newest": 0, "unread": 0}
     waiting = [os.fsencode(top)]  # names are bytes, whatever they were meant to be
-    while waiting and count < MOST_FILES and not patience.is_over:
+    while waiting and found["files"] < MOST_FILES:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
+                    if patience.is_over:
+                        return {**found, "whole": False}
                     status = entry.stat(follow_symlinks=False)
-                    if newest < status.st_mtime <= until:
-                        newest = int(status.st_mtime)
+                    if found["newest"] < status.st_mtime <= until:
+                        found["newest"] = int(status.st_mtime)
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    else:
-                        count, size = count + 1, size + status.st_size
+                        continue
+                    found["files"] += 1
+                    found["bytes"] += status.st_size
         except OSError:
-            unread += 1
-    found = {"files": count, "bytes": size, "newest": newest, "unread": unread}
-    return {**found, "whole": False} if waiting and count < MOST_FILES else found
+            found["unread"] += 1
+    return found
 
 
 def checked(path: str, kind: str, patience: Patience) -> tuple[str, str]:
@@ -304,27 +303,22 @@ def logical(paths: list[str], until: float, patience: Patience) -> dict[str, Any
             patience.told("vgchange", "--activate", "y", "--config", only_read, group)
             undone.callback(undo, "vgchange", "--activate", "n", "--config", config, group)
         rows = report("lvs", "lv_dm_path,vg_name,lv_name", config, patience)
-        return {
-            "places": [
-                look_into(
-                    f"logical volume {one['vg_name']}/{one['lv_name']}",
-                    one["lv_dm_path"], until, patience,
-                )
-                for one in rows
-            ]
-        }  # fmt: skip
+        names = {f"{one['vg_name']}/{one['lv_name']}": one["lv_dm_path"] for one in rows}
+        places = [
+            look_into(f"logical volume {name}", path, until, patience)
+            for name, path in names.items()
+        ]
+    return {"places": places}
 
 
 def report(tool: str, columns: str, config: str, patience: Patience) -> list[dict[str, str]]:
     command = (tool, "--reportformat", "json", "--options", columns, "--config", config)
     code, heard = patience.run(*command)
-    try:
-        rows = json.loads(heard)["report"][0][tool[:-1]]
-        safe = re.compile("[A-Za-z0-9+_./-]*")  # what LVM lets names be made of
+    safe = re.compile("[A-Za-z0-9+_./-]*")  # what LVM lets names be made of
+    with contextlib.suppress(ValueError, KeyError, IndexError):
+        rows: list[dict[str, str]] = json.loads(heard)["report"][0][tool[:-1]]
         if code == 0 and all(safe.fullmatch(text) for row in rows for text in row.values()):
-            return list(rows)
-    except (ValueError, KeyError, IndexError):
-        pass
+            return rows
     raise Trouble(f"{tool} failed with {code}")
 
 
@@ -337,31 +331,23 @@ def look(request: dict[str, Any], devices: Path) -> dict[str, Any]:
     until, volumes = request["until"], request["volumes"]
     share = request["seconds"] / (len(volumes) + 1)
     lvm: list[str] = []
-    answers = []
-    for volume in volumes:
-        with patient(share) as patience:
-            try:
-                found = look_at(volume, until, devices, lvm, patience)
-            except (Trouble, OSError) as trouble:
-                found = {"error": str(trouble)[:TOLD]}
-        answers.append({"volume": volume["id"], **found})
-    answer: dict[str, Any] = {"volumes": answers}
+    answer: dict[str, Any] = {
+        "volumes": [
+            {"volume": one["id"], **within(share, partial(look_at, one, until, devices, lvm))}
+            for one in volumes
+        ]
+    }
     if lvm:
-        with patient(share) as patience:
-            try:
-                answer["logical"] = logical(lvm, until, patience)
-            except (Trouble, OSError) as trouble:
-                answer["logical"] = {"error": str(trouble)[:TOLD]}
+        answer["logical"] = within(share, partial(logical, lvm, until))
     return answer
 
 
-@contextlib.contextmanager
-def patient(seconds: float) -> Iterator[Patience]:
-    patience = Patience(seconds)
-    try:
-        yield patience
-    finally:
-        patience.end()
+def within(seconds: float, do: Callable[[Patience], dict[str, Any]]) -> dict[str, Any]:
+    with Patience(seconds) as patience:
+        try:
+            return do(patience)
+        except (Trouble, OSError) as trouble:
+            return {"error": str(trouble)[:TOLD]}
 
 
 def fitting(answer: dict[str, Any]) -> str:
