@@ -24,20 +24,17 @@ def ensure_swept(run: Run, cloud: Drilling, now: datetime) -> Report:
     if "told" not in run.facts and (at_it := _at_it_already(run, cloud)):
         return Done({"at_it": at_it})
     found = find(cloud.every_remover(), _has_expired(cloud, now))
-    cleared = clear(found, _named, now)
     told = run.facts.get("told", "").splitlines()
-    fresh = [what for what in cleared.waits if what not in told]
-    facts = {"told": "\n".join([*told, *fresh])} if fresh else {}
-    news = []
-    if fresh:
+    fresh = [_named(one) for _, one in found.things if _named(one) not in told]
+    if fresh:  # of what goes at once, people can be told only before that
+        facts = {"told": "\n".join([*told, *fresh])}
         of = naming.instant(now)
-        news = [LeftoversFound.about(run, at=now, of=of, things=fresh, in_all=len(fresh))]
+        news = LeftoversFound.about(run, at=now, of=of, things=fresh, in_all=len(fresh))
+        return Waiting(f"{len(fresh)} things to be removed", until=now, facts=facts, news=[news])
+    cleared = clear(found, _named, now)
     if cleared.refused:
-        why = f"what a drill has left could not be removed: {cleared.refused[0]}"
-        return Failed(why, facts, news)
-    if cleared.waits:
-        return Waiting(cleared.on, facts=facts, news=news)
-    return Done(facts, news)
+        return Failed(f"what a drill has left could not be removed: {cleared.refused[0]}")
+    return Waiting(cleared.on) if cleared.waits else Done()
 
 
 def _at_it_already(run: Run, cloud: Drilling) -> str:

@@ -163,12 +163,11 @@ def partitions_of(disk: str, patience: Patience) -> dict[int, str]:
 
 def hash_of(disk: str, number: int) -> str | None:
     """None if the block cannot be read, or is not there."""
-    try:
-        with Path(disk).open("rb", buffering=0) as opened:
-            block = os.pread(opened.fileno(), BLOCK, number * BLOCK)
-    except OSError:
-        return None
-    return hashlib.sha256(block).hexdigest()[:DIGITS] if len(block) == BLOCK else None
+    with contextlib.suppress(OSError), Path(disk).open("rb", buffering=0) as opened:
+        block = os.pread(opened.fileno(), BLOCK, number * BLOCK)
+        if len(block) == BLOCK:
+            return hashlib.sha256(block).hexdigest()[:DIGITS]
+    return None
 
 
 def format_of(path: str, patience: Patience) -> str:
