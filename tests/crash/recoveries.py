@@ -29,6 +29,12 @@ class Shop(databases.DatabaseAccount):
         kind = "instance" if name == SERVER else "volume"
         return f"arn:aws:ec2:{self.cloud.region}:{self.cloud.account_id}:{kind}/{self.ids[name]}"
 
+    def snapshot(self, name: str) -> str:
+        """The name of the snapshot of a database that is its newest recovery point."""
+        found = [one for one in items(self.cloud) if one["pk"] == f"POINT#{self.arn(name)}"]
+        newest = max(found, key=lambda one: str(one["sk"]))
+        return str(newest["parts"][0]["snapshot"]).rsplit(":", 1)[-1]
+
 
 @contextmanager
 def morning(**options: Any) -> Iterator[Shop]:
@@ -77,10 +83,17 @@ def _tune(cloud: Cloud) -> None:
 # ── Asking ────────────────────────────────────────────────────────────────────────────────────────
 
 
+TRIES = 3
+"""Lambda's own of an event that is sent to it without waiting for the answer."""
+
+
 def ask(made: Shop, name: str, **more: Any) -> None:
     """By hand, as a person does; the box may be unkind meanwhile."""
     event = {"trigger": "by-hand", "request_id": REQUEST, "level": "real"}
-    made.cloud.invoke("RecoverResources", {**event, "resource": made.arn(name), **more})
+    for _ in range(TRIES):
+        asked = {**event, "resource": made.arn(name), **more}
+        if made.cloud.invoke("RecoverResources", asked).ok:
+            return
 
 
 def recover(made: Shop, name: str, **more: Any) -> "Outcome":

@@ -3,12 +3,15 @@ is always named.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from local.aws import rds_restores
 from tests.crash.databases import BOOKINGS, BROKEN, CARTS, LEDGER, RATES
 from tests.crash.forks import Story, aside, explore_changes
+from tests.crash.night import items
 from tests.crash.recoveries import (
     DISK,
     ENDING,
@@ -16,6 +19,7 @@ from tests.crash.recoveries import (
     Outcome,
     Shop,
     morning,
+    page,
     recover,
 )
 
@@ -49,7 +53,8 @@ def is_as_calm(name: str, end: Outcome) -> bool:
         and len(end.volumes) == len(set(end.volumes)) == volumes
         and end.differs == {}
         and end.document["name"].endswith(ENDING)
-        and end.told == (f"Recovered: {end.document['name']}",)
+        # Who dies after telling, and before noting that it was told, tells once more.
+        and set(end.told) == {f"Recovered: {end.document['name']}"}
     )
 
 
@@ -71,7 +76,7 @@ def test_death_or_twin_at_every_call(shop: Shop, name: str, kind: str) -> None:
         lambda: explore_changes(shop.cloud, "RecoverResources", kind, lambda: recover(shop, name))
     )
     assert len(story.branches) >= 10
-    assert differing(name, story) == []
+    assert "\n".join(differing(name, story)) == ""
 
 
 FAULTS = [
@@ -102,3 +107,131 @@ def test_a_fault_changes_nothing(
         return recover(shop, name)
 
     assert is_as_calm(name, aside(story))
+
+
+# ── What is not as it should be ───────────────────────────────────────────────────────────────────
+
+
+def test_the_same_request_again_makes_nothing_more(shop: Shop) -> None:
+    def story() -> Outcome:
+        recover(shop, BOOKINGS)
+        return recover(shop, BOOKINGS)
+
+    end = aside(story)
+    assert is_as_calm(BOOKINGS, end)
+    assert len(end.told) == 1
+
+
+def test_a_setting_that_is_lost_is_asked_for_again_and_read_back(shop: Shop) -> None:
+    def story() -> Outcome:
+        snapshot = shop.snapshot(BOOKINGS)
+        rds_restores.installed_in(shop.cloud).lose_setting(snapshot, "deletion_protection")
+        return recover(shop, BOOKINGS)
+
+    end = aside(story)
+    assert is_as_calm(BOOKINGS, end)
+    assert "DeletionProtection" in end.document["put_back"]
+
+
+def test_a_setting_that_is_refused_keeps_nobody_from_the_data(shop: Shop) -> None:
+    def story() -> Outcome:
+        shop.cloud.mischief.fail(
+            "dynamodb", "UpdateTimeToLive", "ValidationException", status=400, times=99
+        )
+        return recover(shop, RATES)
+
+    end = aside(story)
+    assert end.stands == "done"
+    assert end.differs == {"time_to_live": ("until", "")}
+    (difference,) = end.document["differences"]
+    assert "ValidationException" in difference["why"]
+    assert "stream" in end.document["put_back"]
+
+
+def test_a_database_that_breaks_is_left_and_named(shop: Shop) -> None:
+    def story() -> tuple[Outcome, str]:
+        rds_restores.installed_in(shop.cloud).fail_restores_of(shop.snapshot(BOOKINGS))
+        return recover(shop, BOOKINGS), page(shop)
+
+    end, told = aside(story)
+    assert end.stands.startswith(f"failed: RDS shows {BOOKINGS}{ENDING} as incompatible-restore")
+    assert f"{BOOKINGS}{ENDING}" in end.instances
+    assert f"aws rds delete-db-instance --db-instance-identifier {BOOKINGS}{ENDING}" in told
+    assert end.document == {}
+
+
+def test_what_somebody_else_calls_so_is_neither_used_nor_offered_for_removal(shop: Shop) -> None:
+    def story() -> tuple[Outcome, str]:
+        shop.cloud.client("rds").create_db_instance(
+            DBInstanceIdentifier=f"{BOOKINGS}{ENDING}", DBInstanceClass="db.t4g.micro",
+            Engine="postgres", AllocatedStorage=20, MasterUsername="a1",
+            MasterUserPassword="correct-horse",
+        )  # fmt: skip
+        return recover(shop, BOOKINGS), page(shop)
+
+    end, told = aside(story)
+    assert "this recovery has not made it" in end.stands
+    assert "delete-db-instance" not in told
+
+
+def test_an_original_that_is_gone_is_recovered_with_its_settings(shop: Shop) -> None:
+    def story() -> Outcome:
+        rds = shop.cloud.client("rds")
+        rds.modify_db_instance(DBInstanceIdentifier=BOOKINGS, DeletionProtection=False)
+        rds.delete_db_instance(DBInstanceIdentifier=BOOKINGS, SkipFinalSnapshot=True)
+        shop.cloud.clock.run_for(timedelta(minutes=10))
+        return recover(shop, BOOKINGS)
+
+    end = aside(story)
+    assert end.stands == "done"
+    assert BOOKINGS not in end.instances
+    assert f"{BOOKINGS}{ENDING}" in end.instances
+    assert end.differs == {}
+
+
+def test_a_volume_that_is_gone_needs_a_zone(shop: Shop) -> None:
+    def story(**more: Any) -> Outcome:
+        shop.cloud.client("ec2").delete_volume(VolumeId=shop.ids[DISK])
+        shop.cloud.clock.run_for(timedelta(minutes=10))
+        return recover(shop, DISK, **more)
+
+    without = aside(story)
+    assert 'as "zone": "us-east-1a"' in without.stands
+    assert not without.volumes
+    end = aside(lambda: story(zone="us-east-1b"))
+    assert end.stands == "done"
+    assert len(end.volumes) == 1
+    assert end.document["settings_known_from"].startswith("the original")
+    assert [one["found"] for one in end.document["differences"]] == ["gp3"]
+    assert "us-east-1b" in end.document["made"][0]
+
+
+def test_a_point_in_a_vault_is_refused_with_what_to_do_instead(shop: Shop) -> None:
+    def story() -> tuple[Outcome, str]:
+        kept = [one for one in items(shop.cloud) if one["pk"] == f"OTHERS#{shop.arn(CARTS)}"]
+        point = next(one["id"] for one in kept if one["keeper"] == "AWS Backup")
+        return recover(shop, CARTS, point=point), page(shop)
+
+    end, told = aside(story)
+    assert "It is in a vault of AWS Backup" in end.stands
+    assert "aws backup start-restore-job --recovery-point-arn" in told
+    assert set(end.tables) >= {CARTS}
+    assert not any(ENDING in one for one in end.tables)
+
+
+def test_what_was_never_backed_up_is_refused(shop: Shop) -> None:
+    end = aside(lambda: recover(shop, BROKEN))
+    assert end.stands.startswith("failed: ")
+    assert "there is no" in end.stands
+    assert set(end.instances) == INSTANCES
+
+
+def test_the_page_has_whole_commands_and_the_document_all_of_them(shop: Shop) -> None:
+    def story() -> tuple[Outcome, str]:
+        return recover(shop, SERVER), page(shop)
+
+    end, told = aside(story)
+    assert len(end.commands) >= 8
+    assert "…" not in told
+    for line in end.commands:
+        assert f"     {line}\n" in told

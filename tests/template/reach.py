@@ -162,6 +162,7 @@ OWN: Mapping[str, Call] = {
     "delete it": (
         "rds", "DeleteDBInstance", {"DBInstanceIdentifier": NAME, "SkipFinalSnapshot": True},
     ),
+    "start its cluster": ("rds", "StartDBCluster", {"DBClusterIdentifier": NAME}),
     "delete its cluster": (
         "rds", "DeleteDBCluster", {"DBClusterIdentifier": NAME, "SkipFinalSnapshot": True},
     ),

@@ -35,6 +35,17 @@ ENVIRONMENT = {
     "PAGES_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:pages",
     "POLICY_PREFIX": "/watchkeeper/policy",
     "EVIDENCE_BUCKET": "evidence",
+    "DRILL_VPC": "vpc-1",
+    "DRILL_SUBNET": "subnet-1",
+    "DRILL_ZONE": "us-east-1a",
+    "DRILL_SUBNET_GROUP": "drills",
+    "DRILL_DATABASE_GROUP": "sg-1",
+    "DRILL_VERIFIER_GROUP": "sg-2",
+    "DRILL_ENDPOINT_GROUP": "sg-3",
+    "DRILL_PROFILE": "verifier",
+    "DRILL_IMAGE": "ami-1",
+    "DRILL_INSTANCE_TYPE": "t4g.small",
+    "DRILL_SECRETS": "/watchkeeper/drill-secrets/watchkeeper",
 }
 SERVICES: dict[str, Callable[[], Any]] = {
     "TakeBackups": lambda: TakeBackups(TakeBackupsSettings.read(ENVIRONMENT)),
@@ -141,6 +152,7 @@ def cloud() -> Iterator[Cloud]:
         drill(cloud, f"arn:aws:ec2:{here}:volume/{volume}", "metadata")
         drill(cloud, f"arn:aws:rds:{here}:cluster:harbour-ledger", "metadata")
         drill(cloud, f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}", "metadata")
+        restore(cloud, volume)
         yield cloud
 
 
@@ -149,6 +161,19 @@ def drill(cloud: Cloud, resource: str, level: str) -> None:
     event["request_id"] = f"{resource.replace('/', ':').rsplit(':', 1)[-1]}-{level}"
     cloud.invoke("DrillRestores", event, asynchronous=True)
     cloud.clock.run_for(timedelta(minutes=1))
+
+
+def restore(cloud: Cloud, volume: str) -> None:
+    """One of each kind, to the end; somebody stops the cluster while it is looked into."""
+    here = f"{cloud.region}:{cloud.account_id}"
+    for resource in (
+        f"arn:aws:ec2:{here}:volume/{volume}",
+        f"arn:aws:rds:{here}:db:harbour-guests",
+        f"arn:aws:rds:{here}:cluster:harbour-ledger",
+        f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}",
+    ):
+        drill(cloud, resource, "check")
+    cloud.clock.run_for(timedelta(hours=2))
 
 
 def prepare(cloud: Cloud) -> None:

@@ -48,7 +48,7 @@ def test_every_function_and_every_kind_of_trigger_has_an_example() -> None:
             "BackUpNow", "Rebuild",
         },
         "expire_backups": {"Tick", "Wake", "RemoveNow"},
-        "drill_restores": {"Tick", "Wake", "DrillNow"},
+        "drill_restores": {"Tick", "Wake", "DrillNow", "SignOffNow", "ShowDrills"},
         "sweep_runs": {"Tick"},
     }  # fmt: skip
 

@@ -204,6 +204,9 @@ class DrillNow(_Trigger):
     level: Literal["metadata", "blocks", "restore", "check", "exercise"]
     point: PointId | None = None
     """The recovery point's id in the catalogue; the newest one if it is left out."""
+    anew: bool = False
+    """Compare it with nothing that earlier drills have found: half of the rows are gone, rightly.
+    """
 
 
 class ShowDrills(_Trigger):

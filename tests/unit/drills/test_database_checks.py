@@ -245,7 +245,7 @@ def test_questions_for_the_script() -> None:
 
 EXPECTED = Expected(
     told={"DBInstanceClass": "db.t4g.medium", "MultiAZ": False, "PubliclyAccessible": False},
-    kept={"EngineVersion": "16.3", "KmsKeyId": None},
+    kept={"EngineVersion": "16.3", "KmsKeyId": "none"},
     isolation={"PubliclyAccessible": False, "VpcSecurityGroups": ["sg-1"]},
     tags={naming.TAG_DRILL: "wk-drill-1"},
     gib=20,

@@ -194,6 +194,14 @@ def test_a_small_table_is_compared_completely(reading: Reading, caught: set[str]
     assert bad(of_sample(reading, WHOLE)) == caught
 
 
+def test_figures_that_are_hours_old_make_no_table_empty() -> None:
+    unseen, odd = replace(SAMPLE, count=0, size=0), replace(SAMPLE, count=1001)
+
+    assert "items" in bad(of_sample(replace(READ, items=0), unseen))
+    assert bad(of_sample(replace(READ, items=25), unseen)) == set()
+    assert bad(of_sample(replace(READ, items=900), odd)) == {"items"}
+
+
 @pytest.mark.parametrize(
     "moved",
     [
@@ -271,6 +279,7 @@ def test_what_was_not_read_to_its_end_is_neither_remembered_nor_compared() -> No
         (table_reading.SEGMENT, 1, 1),
         (table_reading.SEGMENT + 1, 2, 2),
         (10**10, 200, 200),
+        (205 * table_reading.SEGMENT, 205, 200),
         (10**11, 2000, 200),
         (10**15, 1_000_000, 200),
     ],

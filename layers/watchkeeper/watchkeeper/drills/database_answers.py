@@ -130,7 +130,7 @@ def judged(asked: Asked, document: Mapping[str, object]) -> Answers:
     newest = [_newest(asked, one, said) for one in asked.questions if one.newest]
     checks = [
         _answers(
-            f"{len(said.databases)} databases, server {_version(document)}",
+            f"those of {len(said.databases)}, version {_version(document)}",
             passed=bool(said.databases),
         ),
         _contents(said),

@@ -22,6 +22,8 @@ VERSION = 1
 KEPT = ("Engine", "EngineVersion", "MasterUsername")
 """What a snapshot keeps, under the same name there and of a database."""
 GROUPS = "VpcSecurityGroups"
+NO_KEY = "none"
+"""In place of the ARN of a key."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def of_database(shown: Settings) -> dict[str, Any]:
 def _kept(shown: Settings) -> dict[str, Any]:
     is_encrypted = shown.get("StorageEncrypted") or shown.get("Encrypted")
     plain = {name: shown[name] for name in KEPT if name in shown}
-    return {**plain, "KmsKeyId": shown.get("KmsKeyId") if is_encrypted else None}
+    return {**plain, "KmsKeyId": shown.get("KmsKeyId") if is_encrypted else NO_KEY}
 
 
 def checks(expected: Expected, found: Found) -> list[Check]:

@@ -27,7 +27,7 @@ from watchkeeper.aws.restores_rds import (
 from watchkeeper.backups.model import Kind, Service
 from watchkeeper.drills import database_answers, database_checks
 from watchkeeper.drills.database_answers import BUILT_IN, Asked
-from watchkeeper.drills.database_checks import GROUPS, Expected, Found
+from watchkeeper.drills.database_checks import GROUPS, NO_KEY, Expected, Found
 from watchkeeper.drills.database_settings import OF_EVERY_MEMBER, Settings, shown, told
 from watchkeeper.drills.model import Check
 from watchkeeper.drills.restoring import Answers, Facts, Left, Pending, Restoring, Stands, State
@@ -252,7 +252,7 @@ def _written_down(one: Restoring) -> Settings:
         return {}
     version = one.manifest.settings.get("EngineVersion")  # of clusters
     return {
-        "KmsKeyId": one.manifest.key or None,
+        "KmsKeyId": one.manifest.key or NO_KEY,
         **({"EngineVersion": version} if version else {}),
     }
 

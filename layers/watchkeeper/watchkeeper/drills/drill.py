@@ -118,7 +118,7 @@ class DrillRestores:
             "guessed": list(choice.unknown),
             "put_off": [steps.line(one) for one in choice.put_off],
             "nothing_to_drill": [f"{one.name or one.resource}: {one.why}" for one in choice.failed],
-            "shortfalls": [one.why for one in choice.findings],
+            "shortfalls": [steps.shortfall(one) for one in choice.findings],
         }
 
     def _measure_overdue(self, policy: "DrillsPolicy", now: datetime) -> None:
@@ -139,6 +139,8 @@ class DrillRestores:
         facts = {"resource": trigger.resource, "level": trigger.level}
         if trigger.point:
             facts["point"] = trigger.point
+        if trigger.anew:
+            facts["anew"] = "yes"
         name = naming.by_hand_id("drill", trigger.request_id)
         return self._start(name, now, **facts)
 

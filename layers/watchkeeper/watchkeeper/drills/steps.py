@@ -84,6 +84,12 @@ def line(one: PutOff) -> str:
     return f"{one.name or one.resource} at level {one.level.value}: {one.why}"
 
 
+def shortfall(one: Shortfall) -> str:
+    """That of one resource names it; the others are about all of them."""
+    of = one.name or one.resource
+    return f"{of}: {one.why}" if of else one.why
+
+
 def _by_hand(run: Run, subjects: Mapping[str, Subject]) -> Choice:
     """The one drill that somebody asked for."""
     resource, level, wanted = (run.facts.get(name, "") for name in ("resource", "level", "point"))
@@ -125,7 +131,7 @@ def _facts(choice: Choice, now: datetime) -> dict[str, str]:
         "drills": str(len(choice.drills) + len(choice.failed)),
         "put_off": str(len(choice.put_off)),
         "put_off_lines": "\n".join(line(one)[:LINE] for one in choice.put_off[:LINES]),
-        "shortfalls": "\n".join(one.why[:LINE] for one in choice.findings[:LINES]),
+        "shortfalls": "\n".join(shortfall(one)[:LINE] for one in choice.findings[:LINES]),
         "estimate": f"{choice.estimate:.2f}",
     }
 
@@ -169,7 +175,7 @@ def _restore(
         "why": one.why,
         "cost": one.cost,
         "begun_at": run.facts["chosen_at"],
-        "before": noted.pairs(last.found) if last else "",
+        "before": noted.pairs(last.found) if last and "anew" not in run.facts else "",
     }
     name = naming.restore_id(run.id, one.resource, one.level)
     return new_run(name, WORKFLOWS[facts["workflow"]], now, **facts)

@@ -110,15 +110,10 @@ def _source(point: RecoveryPoint, found: str) -> Check:
 
 
 def _own_manifest(point: RecoveryPoint, manifest: Manifest | None) -> Check:
-    is_own = manifest and (manifest.point, manifest.resource) == (point.id, point.resource)
+    wanted = f"one about {point.id} of {point.resource}"
+    found = f"one about {manifest.point} of {manifest.resource}" if manifest else "none"
     return _check(
-        "its own manifest",
-        Level.RESTORE,
-        f"one about {point.id} of {point.resource}",
-        f"one about {quoted(manifest.point)} of {quoted(manifest.resource, 200)}"
-        if manifest
-        else "none",
-        passed=bool(is_own),
+        "its own manifest", Level.RESTORE, wanted, quoted(found, 300), passed=found == wanted
     )
 
 
@@ -209,14 +204,11 @@ def _moved(point: RecoveryPoint, sample: Sample) -> str:
 
 def _items_at_all(point: RecoveryPoint, reading: Reading) -> Check:
     is_empty = all(part.gib == 0 for part in point.parts)
+    expected = "any number: DynamoDB showed no size of the backup" if is_empty else "at least 1"
     return _check(
-        "items",
-        Level.CHECK,
-        "any number: DynamoDB showed no size of the backup" if is_empty else "at least 1",
-        _told(reading),
-        passed=bool(reading.items) or is_empty,
+        "items", Level.CHECK, expected, _told(reading), passed=bool(reading.items) or is_empty,
         why="nobody has written down how many there were",
-    )
+    )  # fmt: skip
 
 
 def _items(sample: Sample, moved: str, reading: Reading) -> Check:
@@ -274,15 +266,13 @@ def _sampled(sample: Sample, moved: str, reading: Reading) -> Check:
     may_differ = wanted // 2 if moved else 0
     missed = absent - _may_be_elsewhere(wanted, reading)
     is_known = wanted > 0 or (sample.is_whole and not moved)
-    found = f"{same} as they were, {other} different, {absent} not found"
+    told = f"{same} as they were, {other} different, {absent} not found"
     return _check(
-        "sampled items",
-        Level.CHECK,
-        f"{wanted - may_differ} of {wanted} as they were, by SHA-256",
-        found + (f", {added} that were not there" if added else ""),
+        "sampled items", Level.CHECK, f"{wanted - may_differ} of {wanted} as they were, by SHA-256",
+        told + (f", {added} that were not there" if added else ""),
         passed=is_known and other + max(0, missed) <= may_differ and not added,
         why=sample.why or moved or "none of them changed between two looks before the backup",
-    )
+    )  # fmt: skip
 
 
 def _may_be_elsewhere(wanted: int, reading: Reading) -> int:
@@ -348,21 +338,13 @@ POINT = RecoveryPoint(
     manifest="0",
 )  # fmt: skip
 MANIFEST = Manifest(
-    point=POINT.id,
-    resource=SOURCE,
-    kind=Kind.TABLE,
-    run="",
-    plan="",
-    asked_at=NOON,
-    key="a key",
+    point=POINT.id, resource=SOURCE, kind=Kind.TABLE, run="", plan="", asked_at=NOON, key="a key",
     settings={
         "stream": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
         "time_to_live": {"TimeToLiveStatus": "ENABLED", "AttributeName": "0"},
-        "key_schema": ["0"],
-        "attribute_definitions": ["0"],
-        "global_indexes": ["0"],
-        "local_indexes": [],
+        "key_schema": ["0"], "attribute_definitions": ["0"],
+        "global_indexes": ["0"], "local_indexes": [],
     },
     sample=Sample({"0": "0", "1": "1"}, looked_at=2, at=NOON, count=10, size=100),
-)
+)  # fmt: skip
 BEFORE = {"items": f"10 {naming.instant(NOON)}"}

@@ -43,8 +43,8 @@ from watchkeeper.quoting import quoted
 PAGES_A_LOOK = 100
 """Of 1 MB each: after so many, some 20 seconds, the next segment is for the next look."""
 PAGES_A_SEGMENT = 500
-"""Ten times of what a segment should have, some 100 seconds: its rest is not read. Both together
-fit into one invocation five times.
+"""Ten times of what a segment should have, some 100 seconds: its rest is not read, so that a table
+with more than a tenth of its items there does not pass. A look with both lasts some two minutes.
 """
 GIB = 2**30
 ASKED_FOR_STREAM = "table.stream"
