@@ -1,9 +1,9 @@
 """What `drills/scripts/ask_database.py` would print on a verifier, of databases in the box.
 
-Each server has one database, `shop`, with the tables of `local.aws.rds_restores`, and one of
-migrations that is not counted. It knows the questions that are always asked, counts and newest
-times of its tables, and the version of its schema; anything else is an error, as a database would
-answer.
+Each server has one database, `shop`, with the tables of `local.aws.rds_restores`, and two that are
+not counted: its migrations, and where it was installed. It knows the questions that are always
+asked, counts and newest times of its tables, the version of its schema, and which installation it
+is; anything else is an error, as a database would answer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from watchkeeper.drills.database_answers import BYTES, FILLED, TABLES
 
 DATABASE = "shop"
 MIGRATIONS = "migrations"
+WHICH = "select name from installation"
 BYTES_OF = {"a table": 65_536, "a row": 200}
 ANSWERS_IN = frozenset({"available", "storage-optimization", "storage-initialization"})
 
@@ -82,6 +83,8 @@ def _answer(query: str, engine: str, content: Content) -> str | None:
     for name, text in database_answers.BUILT_IN.get(engine, {}).items():
         if query == text:
             return str(_built_in(name, content))
+    if query == WHICH:
+        return content.identity
     asked = re.fullmatch(r"select (count|max)\((\*|\w+)\) from (\w+)", query, re.IGNORECASE)
     if asked is None:
         return None

@@ -14,7 +14,7 @@ import binascii
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -24,10 +24,10 @@ from moto.ebs.responses import EBSResponse
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.kms.models import kms_backends
 
+from local import replacing
 from local.aws import ec2
 from local.aws.ebs import Box, Life
 from local.disks import BLOCK, GIBIBYTE, Image, Layout, layout_of, living
-from local.replacing import replace
 
 # MaxResults, "Valid Range: Minimum value of 100. Maximum value of 10000"; fewer than the minimum
 # gives the minimum: https://docs.aws.amazon.com/ebs/latest/userguide/ebsapi-faq.html
@@ -59,9 +59,9 @@ def install(cloud: Host) -> EbsBlocks:
     """
     blocks = EbsBlocks(cloud)
     for name, handler in blocks.operations().items():
-        replace(cloud.stack, EBSResponse, name, _as_method(handler))
+        replacing.replace(cloud.stack, EBSResponse, name, _as_method(handler))
     for name, value in blocks.corrections().items():
-        replace(cloud.stack, EC2Backend, name, value)
+        replacing.replace(cloud.stack, EC2Backend, name, value)
     return blocks
 
 
@@ -150,6 +150,8 @@ class EbsBlocks:
     _snapshots: dict[str, Frozen] = field(default_factory=dict)
     _volumes: dict[str, Frozen] = field(default_factory=dict)
     """Of volumes that were made from a snapshot."""
+    _mistaken: dict[str, str] = field(default_factory=dict)
+    """By snapshot, the one whose content what is made of it gets."""
     _layouts: dict[str, Layout] = field(default_factory=dict)
 
     def operations(self) -> dict[str, Callable[[Any], ActionResult]]:
@@ -194,6 +196,20 @@ class EbsBlocks:
     def empty(self, snapshot_id: str) -> None:
         """Lose everything in a snapshot."""
         self.truncate(snapshot_id, 0)
+
+    def swap(self, snapshot_id: str, other: str) -> None:
+        """A snapshot holds what another one does."""
+        self._snapshots[snapshot_id] = self.content(other).copy()
+
+    def age(self, snapshot_id: str, by: timedelta) -> None:
+        """The whole content of a snapshot of a volume in use is older than the snapshot says."""
+        origin = self._origin(snapshot_id)
+        assert isinstance(origin, Volume)
+        self._snapshots[snapshot_id] = Frozen(replace(origin, moment=origin.moment - by))
+
+    def mistake(self, snapshot_id: str, other: str) -> None:
+        """What is made of a snapshot gets the content of another one; its own stays as it is."""
+        self._mistaken[snapshot_id] = other
 
     # --- contents ---
 
@@ -248,7 +264,8 @@ class EbsBlocks:
         def create_volume(backend: Any, *args: Any, **kwargs: Any) -> Any:
             volume = moto_does(backend, *args, **kwargs)
             if volume.snapshot_id in backend.snapshots:
-                self._volumes[volume.id] = self.content(volume.snapshot_id).copy()
+                held = self._mistaken.get(volume.snapshot_id, volume.snapshot_id)
+                self._volumes[volume.id] = self.content(held).copy()
             return volume
 
         return create_volume

@@ -99,8 +99,22 @@ class Ec2Restores:
     """By the id of the volume."""
     made: int = 0
     """Volumes that were ever made from a snapshot."""
+    _doomed: set[str] = field(default_factory=set)
+    """Snapshots, of which nothing is made that becomes available."""
+    _other_keys: dict[str, str] = field(default_factory=dict)
+    """By snapshot, the key that what is made of it gets."""
     _tokens: dict[tuple[str, str], tuple[str, Any]] = field(default_factory=dict)
     """By operation and client token: what was asked, and what was answered."""
+
+    # --- switches ---
+
+    def fail_restores_of(self, snapshot_id: str) -> None:
+        """What is made of it ends in `error`."""
+        self._doomed.add(snapshot_id)
+
+    def wrong_key(self, snapshot_id: str, key: str) -> None:
+        """What is made of it is encrypted under another key."""
+        self._other_keys[snapshot_id] = key
 
     def operations(self) -> dict[str, Callable[[Any], Any]]:
         """API operations, by moto's name for them, that this file answers itself or tells more."""
@@ -148,8 +162,11 @@ class Ec2Restores:
                 return answer  # an empty one needs no initialisation; it is available at once
             available = now + self.creating_takes
             snapshot = response.ec2_backend.snapshots[volume.snapshot_id]
-            volume.kms_key_id = volume.kms_key_id or snapshot.kms_key_id
+            key = self._other_keys.get(snapshot.id, snapshot.kms_key_id)
+            volume.kms_key_id = volume.kms_key_id or key
             trouble = self._trouble_with(volume.kms_key_id)
+            if snapshot.id in self._doomed:
+                trouble = "An internal error occurred."
             life = Life(now, available, available + self.initialising_takes, trouble)
             self.lives[volume.id] = life
             self.made += 1

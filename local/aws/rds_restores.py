@@ -156,6 +156,8 @@ class RdsRestores:
     """By the ARN of the snapshot, the state in which what is restored from it ends."""
     _losing: dict[str, set[str]] = field(default_factory=dict)
     """By the ARN of the snapshot, settings that a restore is told in vain."""
+    _mistaking: dict[str, dict[str, object]] = field(default_factory=dict)
+    """By the ARN of the snapshot, settings of what is restored from it, whatever it is told."""
     _changed: dict[str, Content] = field(default_factory=dict)
     """By the ARN of the snapshot, what somebody did to its content."""
     _restored: dict[str, Content] = field(default_factory=dict)
@@ -198,6 +200,21 @@ class RdsRestores:
 
         self._change(snapshot, changed)
 
+    def purge(self, snapshot: str, percent: int) -> None:
+        """Every table lacks its oldest rows, as where somebody deletes them now and then."""
+        self._change(
+            snapshot,
+            lambda name, rows: Rows(
+                rows.count - rows.count * percent // 100, rows.newest, _digest("purged", name)
+            ),
+        )
+
+    def flip_version(self, snapshot: str) -> None:
+        """The last bit of the version of its schema is another."""
+        content = self.content_of_snapshot(snapshot)
+        changed = replace(content, schema_version=content.schema_version ^ 1)
+        self._changed[self._snapshot(snapshot).arn] = changed
+
     def flip_byte(self, snapshot: str, table: str) -> None:
         """One table has as many rows as it should, and one of them is another."""
         self._change(
@@ -221,6 +238,10 @@ class RdsRestores:
     def lose_setting(self, snapshot: str, name: str) -> None:
         """What is restored from it has the default of a setting, by moto's name, though told."""
         self._losing.setdefault(self._snapshot(snapshot).arn, set()).add(name)
+
+    def mistake_setting(self, snapshot: str, name: str, value: object) -> None:
+        """What is restored from it has this value of a setting, by moto's name."""
+        self._mistaking.setdefault(self._snapshot(snapshot).arn, {})[name] = value
 
     def fail_restores_of(self, snapshot: str, state: str = "incompatible-restore") -> None:
         """What is restored from it becomes never available."""
@@ -301,6 +322,8 @@ class RdsRestores:
         made = moto_does(backend, name, told)
         found = self._snapshot(name)
         self._settle(made, told, self._losing.get(found.arn, set()))
+        for setting, value in self._mistaking.get(found.arn, {}).items():
+            setattr(made, setting, value)
         self._restored[made.arn] = self.content_of_snapshot(name)
         self._begin(made, self._doomed.get(found.arn))
         self.made += 1

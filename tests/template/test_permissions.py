@@ -152,7 +152,7 @@ def cloud() -> Iterator[Cloud]:
         drill(cloud, f"arn:aws:ec2:{here}:volume/{volume}", "metadata")
         drill(cloud, f"arn:aws:rds:{here}:cluster:harbour-ledger", "metadata")
         drill(cloud, f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}", "metadata")
-        restore(cloud, volume)
+        restore(cloud)
         yield cloud
 
 
@@ -163,16 +163,22 @@ def drill(cloud: Cloud, resource: str, level: str) -> None:
     cloud.clock.run_for(timedelta(minutes=1))
 
 
-def restore(cloud: Cloud, volume: str) -> None:
-    """One of each kind, to the end; somebody stops the cluster while it is looked into."""
+def restore(cloud: Cloud) -> None:
+    """One of each kind, to the end; somebody stops the cluster, which cannot be deleted then."""
     here = f"{cloud.region}:{cloud.account_id}"
     for resource in (
-        f"arn:aws:ec2:{here}:volume/{volume}",
+        f"arn:aws:ec2:{here}:volume/{account.volume_id(cloud, 'harbour-invoices')}",
         f"arn:aws:rds:{here}:db:harbour-guests",
         f"arn:aws:rds:{here}:cluster:harbour-ledger",
         f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}",
     ):
         drill(cloud, resource, "check")
+    assert cloud.guard is not None
+    while "rds:ModifyDBCluster" not in cloud.guard.seen["DrillRestores"]:  # its password is new
+        cloud.clock.run_for(timedelta(minutes=1))
+    rds = cloud.client("rds")
+    names = [one["DBClusterIdentifier"] for one in rds.describe_db_clusters()["DBClusters"]]
+    rds.stop_db_cluster(DBClusterIdentifier=next(filter(naming.is_drill, names)))
     cloud.clock.run_for(timedelta(hours=2))
 
 
@@ -194,7 +200,12 @@ def prepare(cloud: Cloud) -> None:
             "SSEType": "KMS",
             "KMSMasterKeyId": key_named(cloud, "alias/harbour-data"),
         },
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
         Tags=[{"Key": account.PLAN_TAG, "Value": "gold"}],
+    )
+    cloud.client("dynamodb").update_time_to_live(
+        TableName=ENCRYPTED,
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"},
     )
     cloud.client("application-autoscaling").register_scalable_target(
         ServiceNamespace="dynamodb",

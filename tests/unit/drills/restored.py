@@ -283,6 +283,10 @@ class DrillWorld(World):
         }  # fmt: skip
         return Drilling(**fields)
 
+    def finish(self) -> "DrillWorld":
+        super().finish()
+        return self
+
     @property
     def pages(self) -> list[str]:
         """Of what people were told, each once however often it was repeated."""

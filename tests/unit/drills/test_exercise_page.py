@@ -1,4 +1,4 @@
-"""The page that a person follows: commands that can be typed as they stand, and nothing that acts."""
+"""The page that a person follows: what is to be typed works as it stands, and nothing else acts."""
 
 import html
 import json
@@ -27,7 +27,7 @@ TAGS = naming.drill_tags("watchkeeper", RUN, NOW + timedelta(days=3))
 SNAPSHOTS = {
     Kind.INSTANCE: "snap-0a", Kind.VOLUME: "snap-0a",
     Kind.DATABASE: "arn:aws:rds:eu-west-1:111122223333:snapshot:wk-00000000-0123456789abcdef",
-    Kind.CLUSTER: "arn:aws:rds:eu-west-1:111122223333:cluster-snapshot:wk-00000000-0123456789abcdef",
+    Kind.CLUSTER: "arn:aws:rds:eu-west-1:111122223333:cluster-snapshot:wk-00000000-0123456789ab",
     Kind.TABLE: "arn:aws:dynamodb:eu-west-1:111122223333:table/rates/backup/0123-abcd",
 }  # fmt: skip
 
@@ -78,7 +78,9 @@ def test_the_line_that_signs_it_off_is_accepted_as_it_stands(round_: str) -> Non
     assert (trigger.run, trigger.by, trigger.passed) == (run, "ops@example.com", True)
 
 
-@pytest.mark.parametrize("evil", ["<script>alert(1)</script>", "'; rm -rf / #", "$(reboot)", "\x1b"])
+@pytest.mark.parametrize(
+    "evil", ["<script>alert(1)</script>", "'; rm -rf / #", "$(reboot)", "\x1b"]
+)
 def test_names_of_others_neither_act_in_a_browser_nor_in_a_shell(evil: str) -> None:
     part = Part(f"arn:aws:rds:eu-west-1:111122223333:snapshot:{evil}", "", 8)
     one = handout(Kind.DATABASE, resource_name=evil)

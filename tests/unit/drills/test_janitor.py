@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -19,12 +20,16 @@ OLD = "drill#round#2026-11-19T09:00Z#0123456789abcdef#check"
 DAY = timedelta(days=1)
 
 
-def thing(run: str = OLD, expires: datetime = START, **changes: str) -> Thing:
+def thing(
+    expires: datetime = START, changes: Mapping[str, str] = MappingProxyType({}), run: str = OLD
+) -> Thing:
     tags = {**naming.drill_tags(STACK, run, expires), **changes}
     return Thing(f"table {naming.drill_name(run)}", naming.drill_name(run), START - 4 * DAY, tags)
 
 
-def world(*there: Thing, run: Run | None = None, mishaps: Mapping[int, str] = {}) -> DrillWorld:
+def world(
+    *there: Thing, run: Run | None = None, mishaps: Mapping[int, str] = MappingProxyType({})
+) -> DrillWorld:
     made = DrillWorld(start=run or new_run(DRILL, JANITOR, START, workflow="janitor"))
     made.mishaps = dict(mishaps)
     made.workflow = lambda run: JANITOR
@@ -35,10 +40,10 @@ def world(*there: Thing, run: Run | None = None, mishaps: Mapping[int, str] = {}
 LEFT = [
     (thing(), True),
     (thing(expires=START + 30 * timedelta(minutes=1)), False),
-    (thing(**{naming.TAG_STACK: "other"}), False),
+    (thing(changes={naming.TAG_STACK: "other"}), False),
     (replace(thing(), tags={}), False),
     (replace(thing(), tags={naming.TAG_EXPIRES: naming.instant(START)}), False),
-    (thing(**{naming.TAG_EXPIRES: "soon"}), False),
+    (thing(changes={naming.TAG_EXPIRES: "soon"}), False),
 ]
 
 

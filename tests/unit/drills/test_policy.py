@@ -188,6 +188,8 @@ def test_the_edge_of_what_is_accepted(text: str) -> None:
         (asked(newest=1, at_least=None), "checks.0.queries.0.newest", "neither true nor false"),
         ('{"checks": [{"tag": {"key": "a", "value": "b"}, "database": "x", "queries": []}]}',
          "checks.0.queries", "nothing would be asked"),
+        (json.dumps({"checks": [{**EXAMPLE, "queries": [QUERY, QUERY]}]}),
+         "checks.0.queries", "a name of its own"),
         (json.dumps({"checks": [{**EXAMPLE, "arn": SHOP}]}), "checks.0.tag", "in one way whom"),
         (json.dumps({"checks": [{"database": "x", "queries": [QUERY]}]}), "checks.0.tag", "in one"),
         (json.dumps({"checks": [{**EXAMPLE, "database": "a b"}]}), "checks.0.database", "no name"),

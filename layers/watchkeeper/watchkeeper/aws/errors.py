@@ -76,6 +76,8 @@ THROTTLES = frozenset({
     "SnapshotCreationPerVolumeRateExceeded",
     # Two conditional writes of one S3 object met.
     "ConditionalRequestConflict",
+    # Two calls of the Parameter Store met at one parameter.
+    "TooManyUpdates",
 })  # fmt: skip
 DENIALS = frozenset({
     "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError",

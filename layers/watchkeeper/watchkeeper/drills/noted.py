@@ -22,12 +22,12 @@ def checks(found: Iterable[Check]) -> str:
     """
     known = sorted(found, key=lambda one: one.passed)
     for longest in LENGTHS:
-        rows = [_row(one, longest) for one in known]
-        if len(json.dumps(rows)) <= LARGEST:
-            break
-    while len(json.dumps(rows)) > LARGEST:
-        rows = rows[: len(rows) * 9 // 10]
-    return json.dumps(rows)
+        text = json.dumps([_row(one, longest) for one in known])
+        if len(text) <= LARGEST:
+            return text
+    while len(text := json.dumps([_row(one, LENGTHS[-1]) for one in known])) > LARGEST:
+        known = known[: len(known) * 9 // 10]
+    return text
 
 
 def _row(check: Check, longest: int) -> dict[str, Any]:

@@ -133,6 +133,10 @@ class DatabaseQuestions(Policy):
         if not self.queries:
             what = "there is no question, so nothing would be asked"
             problems.append(Problem("queries", what, "write one, or leave the whole item out"))
+        names = [query.name for query in self.queries]
+        if twice := next((name for name in names if names.count(name) > 1), ""):
+            what = f"two questions are called {twice!r}, and their answers could not be told apart"
+            problems.append(Problem("queries", what, "give each a name of its own"))
         if problems:
             raise Dangers(problems)
         return self

@@ -36,10 +36,6 @@ RESTORE_WITHIN = timedelta(hours=36)
 SECURE_WITHIN = timedelta(hours=1)
 INITIALISE_WITHIN = timedelta(hours=12)
 EXAMINE_WITHIN = timedelta(hours=12)
-SOON = timedelta(minutes=1)
-"""Between two looks where several short waits follow each other: a password, endpoints, a verifier,
-its answer. Each would be rounded up to whatever this is.
-"""
 LATER_THAN_THAT = timedelta(hours=1)
 """The engine's own limit comes after that of the step, which leaves a reason in its words."""
 SOON = timedelta(minutes=1)

@@ -16,7 +16,7 @@ from watchkeeper.drills.costs import estimate
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import Control, Evidence, Point, digest
 from watchkeeper.drills.exercise import EXERCISE
-from watchkeeper.drills.forecast import MONTH
+from watchkeeper.drills.forecast import MONTH, Shortfall
 from watchkeeper.drills.janitor import JANITOR
 from watchkeeper.drills.looks import looked_at
 from watchkeeper.drills.model import Begun, Check, Drill, Level, Proof, Subject, Verdict

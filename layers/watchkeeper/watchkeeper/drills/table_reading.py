@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from watchkeeper.backups.sample import Item, Sample, digest, key_digest, size_of
 
 SEGMENT = 50 * 10**6
-"""Bytes that a segment is meant to have: fifty pages, some ten seconds. All items with the same
+"""Bytes that a segment is meant to have: fifty pages, some twenty seconds. All items with the same
 partition key lie in one segment, so that some have much more.
 """
 MOST_OF_ALL = 1_000_000
