@@ -80,11 +80,12 @@ def _put(found: dict[str, Any], one: Mapping[str, str], engine: str, content: Co
 
 def _answer(query: str, engine: str, content: Content) -> str | None:
     """None for what no table of it can answer."""
-    for name, text in database_answers.BUILT_IN.get(engine, {}).items():
-        if query == text:
-            return str(_built_in(name, content))
-    if query == WHICH:
-        return content.identity
+    known = {WHICH: content.identity} | {
+        text: str(_built_in(name, content))
+        for name, text in database_answers.BUILT_IN.get(engine, {}).items()
+    }
+    if query in known:
+        return known[query]
     asked = re.fullmatch(r"select (count|max)\((\*|\w+)\) from (\w+)", query, re.IGNORECASE)
     if asked is None:
         return None

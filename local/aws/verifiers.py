@@ -233,7 +233,7 @@ class Verifiers:
             if after and ends:
                 ids = [one.id for one in answer.result.instances]
                 at = self._now() + self.restores.running_takes + int(after[1]) * MINUTE
-                end = partial(response.ec2_backend.terminate_instances, ids)
+                end = partial(_end, response.ec2_backend, ids)
                 self.cloud.clock.at(at, end, f"{', '.join(ids)} shut down")
             return answer
 
@@ -326,6 +326,12 @@ def _decoded(command: Command) -> tuple[str, Any]:
     script = command.comment.split(" ")[0]
     compile(source, script, "exec")
     return script, json.loads(request)
+
+
+def _end(backend: Any, ids: list[str]) -> None:
+    """Those that somebody has ended before are forgotten an hour later."""
+    if known := [one for one in ids if backend.get_instance_by_id(one)]:
+        backend.terminate_instances(known)
 
 
 def _as_method(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:

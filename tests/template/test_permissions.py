@@ -174,12 +174,18 @@ def restore(cloud: Cloud) -> None:
     ):
         drill(cloud, resource, "check")
     assert cloud.guard is not None
-    while "rds:ModifyDBCluster" not in cloud.guard.seen["DrillRestores"]:  # its password is new
+    while "rds:ModifyDBCluster" not in cloud.guard.seen["DrillRestores"]:
         cloud.clock.run_for(timedelta(minutes=1))
-    rds = cloud.client("rds")
-    names = [one["DBClusterIdentifier"] for one in rds.describe_db_clusters()["DBClusters"]]
-    rds.stop_db_cluster(DBClusterIdentifier=next(filter(naming.is_drill, names)))
+    while (made := drilled(cloud))["Status"] != "available":  # until its new password is in force
+        cloud.clock.run_for(timedelta(seconds=20))
+    cloud.client("rds").stop_db_cluster(DBClusterIdentifier=made["DBClusterIdentifier"])
     cloud.clock.run_for(timedelta(hours=2))
+
+
+def drilled(cloud: Cloud) -> Any:
+    """The cluster that a drill has made."""
+    clusters = cloud.client("rds").describe_db_clusters()["DBClusters"]
+    return next(one for one in clusters if naming.is_drill(one["DBClusterIdentifier"]))
 
 
 def prepare(cloud: Cloud) -> None:

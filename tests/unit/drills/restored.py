@@ -13,7 +13,7 @@ from typing import Any
 from tests.crash.engine_world import DRILL, START, TIMEOUT, Process, Through, World
 from tests.unit.drills.fleet import arn, point
 from watchkeeper import naming
-from watchkeeper.aws.errors import Denied, NotThere, OverQuota, Refused, Throttled
+from watchkeeper.aws.errors import Denied, NotThere, OverQuota, Refused, Throttled, Unclear
 from watchkeeper.backups.model import Kind, RecoveryPoint, Service
 from watchkeeper.drills import metadata
 from watchkeeper.drills.drilling import Drilling
@@ -74,6 +74,9 @@ class Tables:
     never_comes: bool = False
     refuses: str = ""
     """The method that AWS refuses."""
+    loses: bool = False
+    """The answer to `ask`, and from then on everything is refused."""
+    hidden: timedelta = HIDDEN
     held: str = ""
     """The thing that cannot be removed."""
 
@@ -83,6 +86,9 @@ class Tables:
             raise OverQuota("dynamodb:RestoreTableFromBackup", "LimitExceededException", "50")
         self.asked.append(one)
         self._make(f"table {one.name}", one)
+        if self.loses:
+            self.refuses = "ask"
+            raise Unclear("dynamodb:RestoreTableFromBackup", "InternalServerError", "no answer")
         return ""
 
     def stands(self, one: Restoring) -> Stands:
@@ -150,7 +156,7 @@ class Tables:
         self.there = [
             one for one in self.there if not one.deleted_at or now < one.deleted_at + DELETING
         ]
-        return [one for one in self.there if now >= one.made_at + HIDDEN]
+        return [one for one in self.there if now >= one.made_at + self.hidden]
 
 
 # ── What is written down ──────────────────────────────────────────────────────────────────────────

@@ -256,6 +256,15 @@ def test_only_this_stacks_own_things_are_removed() -> None:
     assert world.verdict == ("passed", "")
 
 
+def test_what_is_not_shown_yet_is_looked_for_until_it_would_be() -> None:
+    """Its answer was lost, and then the drill failed: nobody knows whether there is anything."""
+    world = DrillWorld(loses=True, hidden=8 * MINUTE).finish()
+
+    assert world.verdict[1].startswith("it could not be gone on with: dynamodb:ask answered")
+    assert (world.tables.made, world.tables.there) == (1, [])
+    assert world.run.facts["removed"] == f"table {NAME}"
+
+
 def test_what_cannot_be_removed_keeps_nothing_else_from_being_so() -> None:
     world = DrillWorld(held="verifier")
     world.live(timedelta(days=2, hours=6))

@@ -5,7 +5,7 @@ key, what some of the items were, and the words of whoever asked, for which a ba
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchkeeper import naming, telemetry
@@ -57,7 +57,7 @@ class DynamoDbTaker:
     backups: TableBackups
     manifests: Manifests
     place: Place
-    sampler: TableSampler = field(default_factory=TableSampler)
+    sampler: TableSampler
 
     service = Service.DYNAMODB
     repeats_safely = False

@@ -15,6 +15,7 @@ from watchkeeper.aws.dynamodb_backups import (
     Tables,
     TableSettings,
 )
+from watchkeeper.aws.dynamodb_samples import TableSampler
 from watchkeeper.aws.ec2 import Fleet, Snapshots, SnapshotTaker, TaggedResources
 from watchkeeper.aws.key_watch import KeyWatchTable
 from watchkeeper.aws.keys import Keys
@@ -207,6 +208,6 @@ class TakeBackups:
             ),
             Service.DYNAMODB: DynamoDbTaker(
                 Tables(arns, own=self.settings.table), TableSettings(), TableBackupTaker(),
-                TableBackups(stack), manifests, place,
+                TableBackups(stack), manifests, place, TableSampler(),
             ),
         }  # fmt: skip

@@ -59,8 +59,12 @@ TABLE_RESTORE = 0.15
 """Per GB restored, from any backup."""
 TABLE_MONTH = 0.25
 """Per GB of a restored table and month."""
-TABLE_READS = 0.01
-"""Sampled items: ten thousand strongly consistent reads of 16 KB, and some to spare."""
+TABLE_READ = 0.032
+"""Per GB that is read, strongly consistently: a quarter of a million units of 4 KB, at $0.125 per
+million.
+"""
+MOST_READ = 10
+"""GB of one table, as table_reading.py says."""
 
 # https://aws.amazon.com/ec2/pricing/on-demand/
 VERIFIER = 0.0208
@@ -134,7 +138,7 @@ def estimate(point: RecoveryPoint, level: Level, shape: Shape = UNKNOWN_SHAPE) -
     if point.place.tier != STANDARD:
         parts["brought back from the archive"] = _gib(point) * ARCHIVE_RETRIEVAL
     if level is not Level.RESTORE:
-        parts |= _asking(point.kind, lasts)
+        parts |= _asking(point, lasts)
     return _total(parts, unknown)
 
 
@@ -216,10 +220,10 @@ def _factor(size: str) -> float | None:
     return SIZES.get(size)
 
 
-def _asking(kind: Kind, lasts: timedelta) -> dict[str, float]:
+def _asking(point: RecoveryPoint, lasts: timedelta) -> dict[str, float]:
     """What it costs to look into the restored thing."""
-    if kind is Kind.TABLE:
-        return {"items read": TABLE_READS}
+    if point.kind is Kind.TABLE:
+        return {"items read": min(_gib(point), MOST_READ) * TABLE_READ}
     hours = lasts / timedelta(hours=1)
     whole = -(-lasts // timedelta(hours=1))
     return {"verifier": VERIFIER * hours, "interface endpoints": ENDPOINTS * ENDPOINT * whole}

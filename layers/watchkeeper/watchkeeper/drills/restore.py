@@ -242,7 +242,8 @@ def _manifest(point: RecoveryPoint, cloud: Drilling) -> Manifest | None:
 
 def _tags(manifest: Manifest | None) -> Mapping[str, str]:
     """Those that the resource had when the recovery point was made."""
-    found = manifest.settings.get("Tags") if manifest else None
+    settings = manifest.settings if manifest else {}
+    found = settings.get("Tags", settings.get("tags"))  # of a database, of a table
     return found if isinstance(found, Mapping) else {}
 
 

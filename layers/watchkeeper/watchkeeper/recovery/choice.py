@@ -24,7 +24,7 @@ def chosen(
     if point.state not in COUNTS:
         why = f" ({point.why})" if point.why else ""
         raise NoRecovery(f"recovery point {wanted} is {point.state}{why}: {_known(ours)}")
-    if point.keeper and not all(part.snapshot.startswith("snap-") for part in point.parts):
+    if point.keeper and not _is_snapshot(point):
         raise NoRecovery(_instead(point))
     if point.place.tier != "standard":
         raise NoRecovery(
@@ -56,13 +56,18 @@ def _known(ours: Sequence[RecoveryPoint]) -> str:
     )
 
 
+def _is_snapshot(point: RecoveryPoint) -> bool:
+    """Whether EBS has it, whoever keeps it: a span has no parts, and vaults show theirs to nobody."""
+    return bool(point.parts) and all(part.snapshot.startswith("snap-") for part in point.parts)
+
+
 def _instead(point: RecoveryPoint) -> str:
     """What a person does with what somebody else keeps."""
-    if point.until:
+    if point.until or not point.parts:
         return f"Restore it to a moment by hand: {_to_a_moment(point)}"
-    arn = point.parts[0].snapshot if point.parts else ""
-    if arn.startswith("snap-"):
+    if _is_snapshot(point):
         return f'Ask again, under another request_id, with "point": "{point.id}"'
+    arn = point.parts[0].snapshot
     asked = command(
         "aws", "backup", "get-recovery-point-restore-metadata", "--backup-vault-name", "<vault>",
         "--recovery-point-arn", arn,
