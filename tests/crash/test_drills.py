@@ -110,14 +110,17 @@ def test_death_or_twin_at_every_call(morning: Account, kind: str) -> None:
 def test_a_server_fault_changes_nothing(
     morning: Account, service: str, operation: str, after: bool
 ) -> None:
-    def story() -> Outcome:
-        morning.cloud.clock.run_until(ROUND + TICK)
-        morning.cloud.mischief.fail(
+    def story() -> tuple[int, Outcome]:
+        morning.cloud.clock.run_until(ROUND + TICK - timedelta(minutes=1))
+        fault = morning.cloud.mischief.fail(
             service, operation, "InternalError", status=500, after=after, times=2
         )
-        return run_round(morning)
+        end = run_round(morning)
+        return fault.fired, end
 
-    assert is_as_calm(aside(story))
+    fired, end = aside(story)
+    assert fired == 2
+    assert is_as_calm(end), end
 
 
 # ── What is bad, and what is good ─────────────────────────────────────────────────────────────────

@@ -53,8 +53,11 @@ def test_what_decides_imports_nothing_that_acts(decider: str) -> None:
     assert [one for one in imported(LAYER / decider) if one.startswith(ACT)] == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name)
+@pytest.mark.parametrize(
+    "module", [one for one in MODULES if one.parent.name != "scripts"], ids=name
+)
 def test_only_the_clock_reads_the_clock_and_nothing_sleeps(module: Path) -> None:
+    """But for the scripts that run on a verifier: no Lambda waits for them."""
     asked = [
         ast.unparse(node)
         for node in ast.walk(ast.parse(module.read_text()))
