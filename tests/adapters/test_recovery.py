@@ -110,7 +110,9 @@ def restored(box: ServiceBox) -> Standing:
         ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5},
     )
     wait(box, 10)
-    backup = aws.create_backup(TableName="orders", BackupName="b")["BackupDetails"]["BackupArn"]
+    backup = aws.create_backup(TableName="orders", BackupName="nightly")["BackupDetails"][
+        "BackupArn"
+    ]
     wait(box, 10)
     recoverer = TableRecoverer()
     assert [recoverer.restore(NAME, backup) for _ in range(2)] == ["", ""]

@@ -266,7 +266,7 @@ def test_it_says_beforehand_whom_the_money_does_not_prove() -> None:
     fleet = tables(*[10] * 40, check=1)
     (finding,) = findings(chosen(fleet, rules))
     assert finding == (
-        "the budget cannot prove 14 of 40 resources within 30 days: that takes about $60.62 a"
+        "the budget cannot prove 19 of 40 resources within 30 days: that takes about $73.02 a"
         " month, and per_month_usd is 39.5: raise it to 92"
     )
     enough = policy(budget={"per_run_usd": 5, "per_month_usd": 76})

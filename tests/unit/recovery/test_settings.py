@@ -47,10 +47,13 @@ def test_an_instance_is_told_what_a_restore_takes(
     assert database_settings.told(settings, database_settings.INSTANCE) == told
 
 
-def test_only_clusters_with_readable_standbys_are_told_of_disks() -> None:
+def test_a_cluster_is_told_what_its_kind_takes() -> None:
     aurora = {"EngineMode": "provisioned", "PubliclyAccessible": False, "Iops": 3000}
     cluster = database_settings.CLUSTER
     assert database_settings.told(aurora, cluster) == {"EngineMode": "provisioned"}
+    half = {"ServerlessV2ScalingConfiguration": {"MinCapacity": "0.5", "MaxCapacity": 4}}
+    told = {"ServerlessV2ScalingConfiguration": {"MinCapacity": 0.5, "MaxCapacity": 4}}
+    assert database_settings.told(half, cluster) == told
     other = aurora | {"DBClusterInstanceClass": "db.m6gd.large"}
     assert database_settings.told(other, cluster) == other
 
@@ -100,7 +103,7 @@ TARGET = {
 POLICY = {
     "PolicyName": "track", "ResourceId": "table/rates/index/by-day",
     "ScalableDimension": "dynamodb:index:ReadCapacityUnits", "PolicyType": "TargetTrackingScaling",
-    "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 70},
+    "TargetTrackingScalingPolicyConfiguration": {"TargetValue": "70.5"},
 }  # fmt: skip
 RATES = {
     "deletion_protection": True,
@@ -125,7 +128,11 @@ def test_a_bare_table_gets_everything_back_for_itself() -> None:
     bare = table_settings.comparable({"table_class": "STANDARD"}, "rates-wkr-1a2b3c4d")
     changes = table_settings.changes(wanted, bare, "rates-wkr-1a2b3c4d")
     moved = {**TARGET, "ResourceId": "table/rates-wkr-1a2b3c4d"}
-    moved_policy = {**POLICY, "ResourceId": "table/rates-wkr-1a2b3c4d/index/by-day"}
+    moved_policy = {
+        **POLICY,
+        "ResourceId": "table/rates-wkr-1a2b3c4d/index/by-day",
+        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 70.5},
+    }
     assert [(one.name, one.arguments["value"]) for one in changes] == [
         ("tags", {"owner": "harbour"}),
         ("time_to_live", "until"),

@@ -57,7 +57,7 @@ def _known(ours: Sequence[RecoveryPoint]) -> str:
 
 
 def _is_snapshot(point: RecoveryPoint) -> bool:
-    """Whether EBS has it, whoever keeps it: a span has no parts, and vaults show theirs to nobody."""
+    """Whether EBS has it, whoever keeps it: a span has no parts, a vault's cannot be used."""
     return bool(point.parts) and all(part.snapshot.startswith("snap-") for part in point.parts)
 
 

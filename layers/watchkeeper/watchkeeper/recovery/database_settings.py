@@ -14,6 +14,7 @@ from watchkeeper.recovery.model import (
     compared,
     is_same,
     theirs,
+    with_numbers,
 )
 
 Read = Callable[[Any, Settings], Any]
@@ -48,6 +49,10 @@ def _above_gp3(least: int) -> Read:
         return None if is_small else value or None
 
     return read
+
+
+def _capacity(value: Any, _: Settings) -> Any:
+    return with_numbers(value, ("MinCapacity", "MaxCapacity"))
 
 
 def _of_readable_standbys(value: Any, settings: Settings) -> Any:
@@ -100,7 +105,7 @@ CLUSTER: Told = {
     "Port": ("Port", _unless_zero),
     "PubliclyAccessible": ("PubliclyAccessible", _of_readable_standbys),
     "ScalingConfigurationInfo": ("ScalingConfiguration", _plain),
-    "ServerlessV2ScalingConfiguration": ("ServerlessV2ScalingConfiguration", _plain),
+    "ServerlessV2ScalingConfiguration": ("ServerlessV2ScalingConfiguration", _capacity),
 }
 MEMBER: Told = {
     "AutoMinorVersionUpgrade": ("AutoMinorVersionUpgrade", _plain),

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -157,6 +157,21 @@ def compared(wanted: Settings, found: Settings, whys: Mapping[str, str]) -> list
         for name, value in sorted(wanted.items())
         if not is_same(value, found.get(name))
     ]
+
+
+def with_numbers(value: Any, names: Collection[str]) -> Any:
+    """A manifest has numbers that are not whole as text; under these names they are numbers again."""
+    match value:
+        case Mapping():
+            return {
+                name: float(inner) if name in names and isinstance(inner, str)
+                else with_numbers(inner, names)
+                for name, inner in value.items()
+            }  # fmt: skip
+        case list():
+            return [with_numbers(inner, names) for inner in value]
+        case _:
+            return value
 
 
 # ── Between two looks ─────────────────────────────────────────────────────────────────────────────

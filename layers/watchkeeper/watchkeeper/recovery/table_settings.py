@@ -14,6 +14,7 @@ from watchkeeper.recovery.model import (
     compared,
     is_same,
     theirs,
+    with_numbers,
 )
 
 PLAIN = (
@@ -33,6 +34,9 @@ SCALING = {
     ),
 }  # fmt: skip
 """Of what Application Auto Scaling shows, that which it can be told; targets come first."""
+
+FRACTIONS = ("TargetValue", "MetricIntervalLowerBound", "MetricIntervalUpperBound")
+"""Numbers in them that need not be whole."""
 
 
 def comparable(settings: Settings, table: str) -> dict[str, Any]:
@@ -85,7 +89,7 @@ def changes(wanted: Settings, found: Settings, table: str) -> list[Change]:
     """`wanted` and `found` as `comparable` has them."""
     scaled = [name for name in wanted if name not in PLAIN]
     return [
-        Change(name, table, {"value": wanted[name]})
+        Change(name, table, {"value": with_numbers(wanted[name], FRACTIONS)})
         for name in (*(one for one in PLAIN if one in wanted), *scaled)
         if not is_same(wanted[name], found.get(name)) and wanted[name]
     ]
