@@ -321,6 +321,7 @@ class RdsRestores:
         name = snapshot.rsplit(":", 1)[-1]  # the ARN is accepted, too
         made = moto_does(backend, name, told)
         found = self._snapshot(name)
+        made.kms_key_id = told.get("kms_key_id") or found.kms_key_id  # moto makes clusters another
         self._settle(made, told, self._losing.get(found.arn, set()))
         for setting, value in self._mistaking.get(found.arn, {}).items():
             setattr(made, setting, value)
@@ -480,8 +481,9 @@ def _check_deletable(database: Any, code: str) -> None:
 
 
 def _password(database: Any) -> str:
-    """Moto's own property refuses to tell."""
-    password: str = vars(database)["_master_user_password"]
+    """Moto's own property refuses to tell; a member opens with its cluster's."""
+    owner = getattr(database, "cluster", None) or database
+    password: str = vars(owner)["_master_user_password"]
     return password
 
 

@@ -93,8 +93,8 @@ def test_a_cluster_is_restored_with_members(box: ServiceBox) -> None:
     wait(box, 12)
     assert databases.cluster(NAME).state == "available"
     assert databases.instance(f"{NAME}-1").state == "available"
-    [member] = databases.settings(naming.cluster_arn(PLACE, NAME))["Members"]
-    assert member["DBInstanceClass"] == "db.r7g.large"
+    settings: dict[str, Any] = dict(databases.settings(naming.cluster_arn(PLACE, NAME)))
+    assert [one["DBInstanceClass"] for one in settings["Members"]] == ["db.r7g.large"]
 
 
 # ── Tables ────────────────────────────────────────────────────────────────────────────────────────
@@ -147,12 +147,8 @@ def test_every_setting_of_a_table_is_put_back(box: ServiceBox, restored: Standin
         wait(box, 1)
     _, settings = TableSettings().read(restored.arn)
     found = comparable(settings, NAME)
-    assert {**found, "tags": settings["tags"]} == CHANGES | {
-        "target ReadCapacityUnits": {
-            **SCALED,
-            "SuspendedState": found["target ReadCapacityUnits"].get("SuspendedState"),
-        }
-    }
+    found["target ReadCapacityUnits"].pop("SuspendedState", None)
+    assert {**found, "tags": settings["tags"]} == CHANGES
 
 
 def test_what_scales_is_never_the_original(box: ServiceBox, restored: Standing) -> None:

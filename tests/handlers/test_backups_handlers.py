@@ -73,8 +73,12 @@ VOLUME = "arn:aws:ec2:us-east-1:123456789012:volume/vol-0123456789abcdef0"
 FOR_DRILLING: dict[str, Any] = {
     "a drill of nothing": {"trigger": "by-hand", "request_id": "x", "level": "blocks"},
     "a drill of no level": {"trigger": "by-hand", "request_id": "x", "resource": VOLUME},
-    "a drill that would restore": {
-        "trigger": "by-hand", "request_id": "x", "resource": VOLUME, "level": "restore",
+    "a drill at a level that is none": {
+        "trigger": "by-hand", "request_id": "x", "resource": VOLUME, "level": "rehearsal",
+    },
+    "a drill that may start anew": {
+        "trigger": "by-hand", "request_id": "x", "resource": VOLUME, "level": "check",
+        "anew": "perhaps",
     },
     "a drill of a bucket": {
         "trigger": "by-hand", "request_id": "x", "resource": "arn:aws:s3:::b", "level": "metadata",

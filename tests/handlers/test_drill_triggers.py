@@ -32,16 +32,16 @@ def test_a_drill_by_hand_counts_against_the_budget_of_the_month(morning: Account
     """Nobody asks the budget whether it may; what comes by itself has that much less."""
 
     def story() -> tuple[list[dict[str, Any]], list[dict[str, Any]], Any]:
-        drill(morning, RATES)
+        drill(morning, DISK, "restore")
         during = begun(morning)
         end = settle(morning)
         return during, begun(morning), end
 
     during, after, end = aside(story)
-    assert [(one["level"], "ended" in one) for one in during] == [("check", False)]
+    assert [(one["level"], "ended" in one) for one in during] == [("restore", False)]
     assert during[0]["usd"] > 0
-    assert [(one["level"], "ended" in one) for one in after] == [("check", True)]
-    assert [(one.level, one.verdict) for one in end.chains[RATES]] == [("check", "passed")]
+    assert [(one["level"], "ended" in one) for one in after] == [("restore", True)]
+    assert [(one.level, one.verdict) for one in end.chains[DISK]] == [("restore", "passed")]
 
 
 def test_what_is_restored_is_not_proved_by_looking_at_it(morning: Account) -> None:

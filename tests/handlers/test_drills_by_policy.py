@@ -43,11 +43,13 @@ def last_good(made: Account) -> dict[str, Any]:
     return item
 
 
-def test_a_policy_that_promises_restores_is_refused_and_the_last_good_rules(
+def test_a_policy_that_never_proves_anything_is_refused_and_the_last_good_rules(
     morning: Account,
 ) -> None:
+    levels = ("metadata", "blocks", "restore", "check", "exercise")
+
     def story() -> tuple[Outcome, dict[str, Any]]:
-        write(morning, {**DRILLS, "every": {"restore": "30d"}})
+        write(morning, {**DRILLS, "every": dict.fromkeys(levels, "never")})
         return run_round(morning), last_good(morning)
 
     end, kept = aside(story)

@@ -7,6 +7,7 @@ import botocore.session
 import pytest
 
 from local.iam_actions import ANY_RESOURCE, OPERATIONS, requests_of
+from local.iam_recoveries import RECOVERIES
 from local.iam_requests import KNOWN_KEYS, KNOWN_PREFIXES, Account, CannotJudge, Request
 from local.iam_restores import RESTORES
 
@@ -877,7 +878,8 @@ def test_the_retention_that_a_bucket_gives_by_default_needs_no_right() -> None:
 
 def test_every_operation_of_the_tables_has_an_example() -> None:
     shown = {(call.service, call.operation) for call in CALLS}
-    assert OPERATIONS.keys() - shown == RESTORES.keys()  # test_iam_restores.py shows them
+    elsewhere = RESTORES.keys() | RECOVERIES.keys()  # test_iam_restores.py, test_iam_recoveries.py
+    assert OPERATIONS.keys() - shown == elsewhere
 
 
 def test_every_operation_of_the_tables_exists_in_botocore() -> None:
@@ -904,8 +906,9 @@ def test_every_key_of_a_request_is_one_that_policies_may_test() -> None:
     assert {
         key for key in keys if key not in KNOWN_KEYS and not key.startswith(KNOWN_PREFIXES)
     } == set()
-    # The others are those of restores: test_iam_restores.py.
-    assert {key.split(":")[0] for key in KNOWN_KEYS - keys} == {"ec2", "iam", "route53"}
+    # The others are those of restores and recoveries: test_iam_restores.py, test_iam_recoveries.py.
+    of_others = {"application-autoscaling", "ec2", "iam", "route53"}
+    assert {key.split(":")[0] for key in KNOWN_KEYS - keys} == of_others
 
 
 @pytest.mark.parametrize("operation", ["CreateSnapshot", "CreateSnapshots"])

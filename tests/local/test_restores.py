@@ -223,6 +223,8 @@ def test_a_restored_cluster_has_no_members_and_goes_after_those_it_got(box: Box)
     box.wait(12)
     assert box.shown("drill-1")["DBInstanceStatus"] == "available"
     assert box.databases.content("drill-1") == kept
+    aws.modify_db_instance(DBInstanceIdentifier="drill-1", PromotionTier=15)
+    assert box.databases.opens("drill-1", PASSWORD)
 
     def delete() -> None:
         aws.delete_db_cluster(DBClusterIdentifier="drill", SkipFinalSnapshot=True)

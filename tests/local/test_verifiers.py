@@ -54,6 +54,11 @@ class Box(ServiceBox):
         made = self.client("ec2").run_instances(**(request | more))
         return str(made["Instances"][0]["InstanceId"])
 
+    def states(self) -> dict[str, str]:
+        found = self.client("ec2").describe_instances()["Reservations"]
+        shown = [one for reservation in found for one in reservation["Instances"]]
+        return {one["InstanceId"]: one["State"]["Name"] for one in shown}
+
     def is_online(self, instance: str) -> bool:
         filters = [{"Key": "InstanceIds", "Values": [instance]}]
         found = self.client("ssm").describe_instance_information(Filters=filters)
@@ -172,6 +177,21 @@ def test_instances_of_nobodys_drill_are_managed_as_before(box: Box) -> None:
     assert box.is_online(instance)
     ssm_commands.installed_in(box).unmanaged.add(instance)
     assert not box.is_online(instance)
+
+
+def test_a_verifier_ends_by_itself_unless_somebody_was_first(box: Box) -> None:
+    """Using_ChangingInstanceInitiatedShutdownBehavior.html; a terminated instance "remains visible
+    for a while": here until moto is told to forget it.
+    """
+    user_data = "#!/bin/bash\nshutdown -P +240\n"
+    ending = {"UserData": user_data, "InstanceInitiatedShutdownBehavior": "terminate"}
+    left, stopping = box.verifier(**ending), box.verifier(UserData=user_data)
+    ended = box.verifier(**ending)
+    box.client("ec2").terminate_instances(InstanceIds=[ended])
+    box.clock.run_for(230 * MINUTE)
+    assert box.states() == {left: "running", stopping: "running"}
+    box.clock.run_for(20 * MINUTE)
+    assert box.states() == {left: "terminated", stopping: "running"}
 
 
 # --- scripts ----------------------------------------------------------------------------------

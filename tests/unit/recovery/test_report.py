@@ -11,9 +11,10 @@ from tests.template.test_runbooks import assert_understood, operation_model, par
 from tests.unit.recovery.test_choice import point
 from watchkeeper import naming
 from watchkeeper.news.base import LINE, LINES
+from watchkeeper.news.recovery import fitting
 from watchkeeper.recovery import database_settings, table_settings
 from watchkeeper.recovery.model import ByHand, Recovering, command
-from watchkeeper.recovery.report import fitting, numbered, span
+from watchkeeper.recovery.report import numbered, span
 
 RUN = "recover#by-hand#one"
 

@@ -110,7 +110,8 @@ def _database(out: Handout) -> Typed:
     of = f"--db-instance-identifier {out.drill}"
     restore = [
         (
-            f"aws rds restore-db-instance-from-db-snapshot {of} --db-snapshot-identifier {snapshot} "
+            f"aws rds restore-db-instance-from-db-snapshot {of} "
+            f"--db-snapshot-identifier {snapshot} "
             f"--db-subnet-group-name {out.where.subnet_group} "
             f"--vpc-security-group-ids {out.where.database_group} --no-publicly-accessible "
             f"--tags {_tags(out)}"

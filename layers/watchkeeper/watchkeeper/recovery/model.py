@@ -160,7 +160,7 @@ def compared(wanted: Settings, found: Settings, whys: Mapping[str, str]) -> list
 
 
 def with_numbers(value: Any, names: Collection[str]) -> Any:
-    """A manifest has numbers that are not whole as text; under these names they are numbers again."""
+    """A manifest has fractions as text; under these names they are numbers again."""
     match value:
         case Mapping():
             return {

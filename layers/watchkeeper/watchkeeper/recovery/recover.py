@@ -63,7 +63,6 @@ class RecoverResources:
         )  # fmt: skip
         return Recoverers(
             stack=stack,
-            bucket=bucket,
             catalogue=Catalogue(table, stack),
             others=OtherPoints(table, stack),
             manifests=ManifestReader(bucket),

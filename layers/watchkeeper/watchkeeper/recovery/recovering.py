@@ -19,8 +19,6 @@ from watchkeeper.runs.record import Run
 @dataclass(frozen=True)
 class Recoverers:
     stack: str
-    bucket: str
-    """The name of the evidence bucket, for people."""
     catalogue: Catalogue
     others: OtherPoints
     manifests: ManifestReader

@@ -4,14 +4,16 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from textwrap import wrap
 
 from watchkeeper import naming
 from watchkeeper.backups.model import RecoveryPoint
-from watchkeeper.news.base import LINE, LINES
 from watchkeeper.recovery.model import ByHand, Difference, Handover
 
 SCHEMA = 1
 """Fields are added, never renamed."""
+WIDTH = 150
+"""Of a sentence on a page; commands are never broken."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +80,11 @@ def numbered(by_hand: Iterable[ByHand]) -> list[str]:
     return [
         line
         for number, one in enumerate(by_hand, start=1)
-        for line in (f"{number}. {one.what}", *(f"     {each}" for each in one.commands))
+        for line in (
+            *wrap(f"{number}. {one.what}", WIDTH, subsequent_indent="   ", break_on_hyphens=False),
+            *(f"     {each}" for each in one.commands),
+        )
     ]
-
-
-def fitting(lines: Sequence[str], room: int) -> list[str]:
-    """Those that fit into as many bytes of a message. What does not is left out whole, and said to
-    be: half a command is worse than none.
-    """
-    kept: list[str] = []
-    for line in lines:
-        size = len(json.dumps(line))
-        if size > LINE or size > room or len(kept) == LINES - 1:
-            return [*kept, f"and {len(lines) - len(kept)} lines more: see the document"]
-        kept.append(line)
-        room -= size
-    return kept
 
 
 def span(time: timedelta) -> str:

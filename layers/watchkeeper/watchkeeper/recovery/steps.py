@@ -24,7 +24,7 @@ from watchkeeper.recovery.model import (
     read_differences,
 )
 from watchkeeper.recovery.recovering import MANIFEST, ORIGINAL, UNKNOWN, Recoverers
-from watchkeeper.recovery.report import Recovery, differing, fitting, numbered, span
+from watchkeeper.recovery.report import Recovery, differing, numbered, span
 from watchkeeper.runs.record import Done, Failed, Report, Run, Step, Told, Waiting
 
 DESCRIBE_LAGS = timedelta(minutes=10)
@@ -187,7 +187,7 @@ def ensure_reported(run: Run, cloud: Recoverers, now: datetime) -> Report:
     def reported(recoverer: Recoverer, one: Recovering) -> Report:
         recovery = _recovery(run, one, recoverer.handover(one))
         cloud.recoveries.write(one.name, recovery.to_json())
-        return Done(news=[_told(run, recovery, cloud.bucket, now)])
+        return Done(news=[_told(run, recovery, now)])
 
     return _within(SETTLE_WITHIN, run, cloud, now, reported)
 
@@ -210,7 +210,7 @@ def _recovery(run: Run, one: Recovering, handover: Handover) -> Recovery:
     )
 
 
-def _told(run: Run, recovery: Recovery, bucket: str, now: datetime) -> Told:
+def _told(run: Run, recovery: Recovery, now: datetime) -> Told:
     handover = recovery.handover
     return ResourceRecovered.about(
         run,
@@ -222,12 +222,11 @@ def _told(run: Run, recovery: Recovery, bucket: str, now: datetime) -> Told:
         data_age=span(recovery.data_age),
         took=span(recovery.took),
         known_from=recovery.known_from,
-        made=fitting(handover.made, 1000),
-        put_back=fitting(recovery.put_back, 500),
-        differs=fitting(differing(recovery.differences), 1200),
-        by_hand=fitting(numbered(handover.by_hand), 3000),
-        removal=fitting(handover.removal, 1000),
-        document=f"s3://{bucket}/{naming.recovery_key(recovery.name)}",
+        made=list(handover.made),
+        put_back=list(recovery.put_back),
+        differs=differing(recovery.differences),
+        by_hand=numbered(handover.by_hand),
+        removal=list(handover.removal),
         data_age_seconds=recovery.data_age.total_seconds(),
         recovery_seconds=recovery.took.total_seconds(),
     )
