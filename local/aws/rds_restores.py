@@ -53,6 +53,8 @@ LOST: Mapping[str, object] = {
     "tags": [],
 }
 LOST_OF_INSTANCES: Mapping[str, object] = {**LOST, "multi_az": False}
+# What moto keeps of a cluster under another name than it is told.
+NAMED_OF_CLUSTERS = {"enable_iam_database_authentication": "iam_auth"}
 KEPT_UNLESS_TOLD = ("backup_retention_period", "preferred_backup_window")
 
 
@@ -332,10 +334,13 @@ class RdsRestores:
 
     def _settle(self, made: Any, told: Mapping[str, Any], losing: set[str]) -> None:
         """Moto copies every setting of the source."""
-        lost = LOST if isinstance(made, DBCluster) else LOST_OF_INSTANCES
+        is_cluster = isinstance(made, DBCluster)
+        lost, named = (LOST, NAMED_OF_CLUSTERS) if is_cluster else (LOST_OF_INSTANCES, {})
         for name, default in lost.items():
-            if hasattr(made, name):
-                setattr(made, name, default if name in losing else told.get(name, default))
+            attribute = named.get(name, name)
+            if hasattr(made, attribute):
+                value = default if name in losing else told.get(name, default)
+                setattr(made, attribute, value)
         for name in KEPT_UNLESS_TOLD:
             if told.get(name) is not None:  # moto takes a 0 for nothing
                 setattr(made, name, told[name])

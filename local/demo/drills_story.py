@@ -1,4 +1,4 @@
-"""What people and chance do to the recovery tests of the seeded account in the week of the demo."""
+"""What people do to the recovery tests, and to their data, in the week of the demo."""
 
 from __future__ import annotations
 
@@ -10,39 +10,50 @@ from typing import Any
 from local.aws import rds_restores
 from local.cloud import Cloud
 from local.demo.week import Happening
-from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue
 
 HALVED = "harbour-loyalty"
-SIGNS = "ops@harbour.example"
-QUESTIONS: Mapping[str, Any] = {
-    "tag": {"key": "environment", "value": "production"},
-    "database": "shop",
-    "queries": [
-        {
-            "name": "schema version",
-            "query": "select max(version) from migrations",
-            "at_least": 11,
-        },
-        {"name": "rows of orders", "query": "select count(*) from orders", "at_least": 400_000},
-        {"name": "newest order", "query": "select max(created_at) from orders", "newest": True},
-    ],
-}
+HALF = 50
+"""Percent of its rows that are gone."""
 POLICY: Mapping[str, Any] = {
     "version": 1,
-    "schedule": "0 9 * * *",
     "every": {"check": "7d"},
     "plans": {"gold": {"rto": "4h"}, "silver": {"rto": "8h"}, "postgres": {"rto": "8h"}},
     "budget": {"at_once": 2, "per_run_usd": 30, "per_month_usd": 180},
-    "checks": [QUESTIONS],
-    "sign_off": [SIGNS],
+    "checks": [
+        {
+            "tag": {"key": "environment", "value": "production"},
+            "database": "shop",
+            "queries": [
+                {
+                    "name": "schema version",
+                    "query": "select max(version) from migrations",
+                    "at_least": 11,
+                },
+                {
+                    "name": "rows of orders",
+                    "query": "select count(*) from orders",
+                    "at_least": 400_000,
+                },
+                {
+                    "name": "newest order",
+                    "query": "select max(created_at) from orders",
+                    "newest": True,
+                },
+            ],
+        }
+    ],
+    "sign_off": ["ops@harbour.example"],
 }
+"""A week where the default has a month, so that one is long enough; and what the databases of
+production are asked.
+"""
 
-WRITES = "x"
-DELETES = f"tidies {HALVED} up, and deletes every second order; nobody notices"
+WRITES = "writes the policy of drills: everything restored and checked each week, two at a time"
+DELETES = f"tidies up in {HALVED}, and deletes half of its rows; nobody notices"
 
 
-def story(start: datetime) -> list[Happening]:
+def story(start: datetime, days: int) -> list[Happening]:
     """Everything that is done from outside, oldest first; `start` is the Monday's midnight."""
 
     def on(day: int, hour: int, minute: int = 0) -> datetime:
@@ -51,7 +62,8 @@ def story(start: datetime) -> list[Happening]:
     return [
         Happening(on(0, 0), "operator", WRITES, _write),
         Happening(on(0, 3, 20), "somebody", DELETES, lambda _: None),
-        *(Happening(on(day, 5), "chance", "", _halve) for day in range(31)),
+        # From then on each night's snapshot has the rest alone.
+        *(Happening(on(day, 5), "chance", "", _halve) for day in range(days)),
     ]
 
 
@@ -63,8 +75,9 @@ def _write(cloud: Cloud) -> None:
 
 
 def _halve(cloud: Cloud) -> None:
-    arn = f"arn:aws:rds:{cloud.region}:{cloud.account_id}:db:{HALVED}"
+    """The newest snapshot of the database."""
+    aws = cloud.client("rds")
+    arn = aws.describe_db_instances(DBInstanceIdentifier=HALVED)["DBInstances"][0]["DBInstanceArn"]
     points = Catalogue(cloud.physical_id("Table"), cloud.stack_name).of(arn)
-    for point in points[-1:]:
-        known = point.parts[0].snapshot
-        rds_restores.installed_in(cloud).purge(known.split(":", 6)[6], 50)
+    snapshot = points[-1].parts[0].snapshot.split(":", 6)[6]
+    rds_restores.installed_in(cloud).purge(snapshot, HALF)

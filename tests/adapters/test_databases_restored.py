@@ -31,7 +31,7 @@ from watchkeeper.drills.verifier import Told, Verifier
 
 MINUTE = timedelta(minutes=1)
 RUN = "drill#orders#2026-11-23T02:00Z"
-NAME = naming.drill_name(RUN)
+NAME = naming.drill_name("watchkeeper", RUN)
 TAGS = naming.drill_tags("watchkeeper", RUN, TWO_O_CLOCK + timedelta(days=3))
 PASSWORD = "correct-horse-battery"
 PLACE = ("aws", REGION, ACCOUNT)
@@ -248,7 +248,7 @@ def test_a_password_is_not_taken_for_renewed_before_that_was_seen(
 def test_without_a_manifest_defaults_do(box: Box, databases: Databases) -> None:
     for arn, classed in ((ORDERS, "db.t4g.medium"), (LEDGER, "db.t4g.medium")):
         run = f"{RUN}#{arn}"
-        name = naming.drill_name(run)
+        name = naming.drill_name("watchkeeper", run)
         tags = naming.drill_tags("watchkeeper", run, TWO_O_CLOCK)
         one = restoring_of(arn, manifest=None, name=name, tags=tags)
         restored(box, databases, one)
@@ -338,7 +338,9 @@ def test_without_a_policy_half_a_restore_is_seen_by_what_was_found_before(
     getattr(box.switches, spoil)("orders")
     run = f"{RUN}#2"
     tags = naming.drill_tags("watchkeeper", run, TWO_O_CLOCK)
-    again = replace(one, name=naming.drill_name(run), tags=tags, before=good.remember)
+    again = replace(
+        one, name=naming.drill_name("watchkeeper", run), tags=tags, before=good.remember
+    )
     restored(box, databases, again)
     assert "database bytes of shop" in failed(examined(box, databases, again).checks)
 

@@ -14,7 +14,7 @@ from watchkeeper.aws.errors import Refused
 
 PATH = "/watchkeeper/drills"
 RUN = "drill#orders#2026-11-23T02:00Z"
-NAME = naming.drill_name(RUN)
+NAME = naming.drill_name("watchkeeper", RUN)
 TAGS = naming.drill_tags("watchkeeper", RUN, TWO_O_CLOCK + timedelta(days=3))
 
 
@@ -50,7 +50,7 @@ def test_what_is_left_is_found_with_its_tags_and_removed(ssm: Any) -> None:
 
 def test_there_may_be_more_than_a_page(ssm: Any) -> None:
     secrets = DrillSecrets(PATH)
-    names = sorted(naming.drill_name(str(number)) for number in range(60))
+    names = sorted(naming.drill_name("watchkeeper", str(number)) for number in range(60))
     for name in names:
         secrets.keep(name, "x" * 8, TAGS)
     assert sorted(one.name for one in secrets.all()) == names

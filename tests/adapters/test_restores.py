@@ -45,7 +45,7 @@ EXTENSIONS = (
 )
 MINUTE = timedelta(minutes=1)
 RUN = "drill#orders#2026-11-23T02:00Z"
-NAME = naming.drill_name(RUN)
+NAME = naming.drill_name("watchkeeper", RUN)
 EXPIRES = TWO_O_CLOCK + timedelta(hours=12)
 TAGS = naming.drill_tags("watchkeeper", RUN, EXPIRES)
 PASSWORD = "correct-horse-battery"

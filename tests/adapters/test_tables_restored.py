@@ -44,7 +44,7 @@ ARNS = ("aws", REGION, ACCOUNT)
 RUN = "backup#gold#2026-11-23T02:00Z#000"
 KEYS = [f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{number:08d}" for number in range(2)]
 DRILL = "drill#orders#2026-11-23T02:00Z"
-NAME = naming.drill_name(DRILL)
+NAME = naming.drill_name(STACK, DRILL)
 EXPIRES = TWO_O_CLOCK + timedelta(hours=12)
 TAGS = naming.drill_tags(STACK, DRILL, EXPIRES)
 EXTENSIONS = (autoscaling, dynamodb_backups, dynamodb_tables, dynamodb_restores)
@@ -372,7 +372,7 @@ def test_what_changes_while_it_is_looked_at_is_not_held_to(drills: Drills) -> No
     drills.secured(one)
     assert bad(list(drills.examined(one).checks)) == set()
     drills.box.restores.empty(point.parts[0].snapshot)
-    remade = replace(one, name=naming.drill_name("another"))
+    remade = replace(one, name=naming.drill_name(STACK, "another"))
     drills.restored(remade)
     drills.facts = {}
 
@@ -494,7 +494,7 @@ def test_killed_at_any_call_it_ends_the_same(drills: Drills, event: str) -> None
     assert ended[0][0] == set()
     for at in range(1, killer.calls + 1):
         killer.calls, killer.at = 0, at
-        one = drills.about(point, name=naming.drill_name(str(at)))
+        one = drills.about(point, name=naming.drill_name(STACK, str(at)))
         ended.append(whole_drill(drills, one))
         assert killer.calls >= at
 

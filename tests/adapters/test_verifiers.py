@@ -95,7 +95,7 @@ class Drill:
     def __init__(self, box: Box, verifier: Verifier, resource: str = "orders") -> None:
         self.box, self.verifier = box, verifier
         run = f"drill#{resource}#2026-11-23T02:00Z"
-        self.name = naming.drill_name(run)
+        self.name = naming.drill_name("watchkeeper", run)
         self.tags = naming.drill_tags("watchkeeper", run, EXPIRES)
         self.facts: dict[str, str] = {}
         self.waits: list[str] = []

@@ -100,7 +100,7 @@ def restoring(
     point: RecoveryPoint, before: Mapping[str, str] | None = None, run: str = "drill#a"
 ) -> Restoring:
     return Restoring(
-        name=naming.drill_name(run), point=point, manifest=None, level=Level.CHECK,
+        name=naming.drill_name("watchkeeper", run), point=point, manifest=None, level=Level.CHECK,
         tags=naming.drill_tags("watchkeeper", run, EXPIRES), objective=timedelta(days=1),
         before=before or {},
     )  # fmt: skip

@@ -58,7 +58,9 @@ def _machines(cloud: Cloud) -> dict[str, str]:
         ImageId="ami-12c6146b", MinCount=1, MaxCount=1, Placement={"AvailabilityZone": zone},
         TagSpecifications=tagged("instance", SERVER),
     )["Instances"][0]["InstanceId"]  # fmt: skip
-    data = ec2.create_volume(AvailabilityZone=zone, Size=8)["VolumeId"]
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    encrypted = {"Encrypted": True, "KmsKeyId": key}
+    data = ec2.create_volume(AvailabilityZone=zone, Size=8, **encrypted)["VolumeId"]
     cloud.clock.run_for(timedelta(minutes=1))  # until the instance runs
     ec2.attach_volume(VolumeId=data, InstanceId=instance, Device="/dev/sdf")
     disk = ec2.create_volume(
@@ -70,13 +72,33 @@ def _machines(cloud: Cloud) -> dict[str, str]:
 
 def _tune(cloud: Cloud) -> None:
     """Settings that no restore brings back by itself."""
-    cloud.client("rds").modify_db_instance(
+    rds, dynamodb = cloud.client("rds"), cloud.client("dynamodb")
+    rds.modify_db_instance(
         DBInstanceIdentifier=databases.BOOKINGS, DeletionProtection=True, CopyTagsToSnapshot=True,
-        MultiAZ=True, MaxAllocatedStorage=100, ApplyImmediately=True,
+        MultiAZ=True, MaxAllocatedStorage=100, ApplyImmediately=True, MonitoringInterval=60,
+        MonitoringRoleArn=f"arn:aws:iam::{cloud.account_id}:role/monitoring",
     )  # fmt: skip
-    cloud.client("dynamodb").update_table(
+    rds.modify_db_cluster(DBClusterIdentifier=databases.LEDGER, DeletionProtection=True)
+    dynamodb.update_table(
         TableName=databases.RATES, DeletionProtectionEnabled=True,
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )  # fmt: skip
+    scaled = {
+        "ServiceNamespace": "dynamodb", "ResourceId": f"table/{databases.RATES}",
+        "ScalableDimension": "dynamodb:table:ReadCapacityUnits",
+    }  # fmt: skip
+    measured = {"PredefinedMetricType": "DynamoDBReadCapacityUtilization"}
+    scaling = cloud.client("application-autoscaling")
+    scaling.put_scaling_policy(
+        PolicyName="track", PolicyType="TargetTrackingScaling", **scaled,
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 70.5,
+            "PredefinedMetricSpecification": measured,
+        },
+    )  # fmt: skip
+    scaling.put_scheduled_action(
+        ScheduledActionName="mornings", Schedule="cron(0 6 * * ? *)",
+        ScalableTargetAction={"MinCapacity": 20}, **scaled,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from tests.crash.recoveries import (
     SERVER,
     Outcome,
     Shop,
+    ask,
     morning,
     page,
     recover,
@@ -235,3 +236,63 @@ def test_the_page_has_whole_commands_and_the_document_all_of_them(shop: Shop) ->
     assert "…" not in told
     for line in end.commands:
         assert f"     {line}\n" in told
+
+
+def hide_manifest(made: Shop, name: str) -> None:
+    """Somebody has deleted it: S3 says so only to who may list the bucket."""
+    found = [one for one in items(made.cloud) if one["pk"] == f"POINT#{made.arn(name)}"]
+    for one in found:
+        bucket = made.cloud.physical_id("EvidenceBucket")
+        made.cloud.client("s3").delete_object(Bucket=bucket, Key=f"manifests/{one['id']}.json")
+
+
+def test_without_its_manifest_the_settings_are_those_of_the_original(shop: Shop) -> None:
+    def story() -> Outcome:
+        hide_manifest(shop, RATES)
+        return recover(shop, RATES)
+
+    end = aside(story)
+    assert is_as_calm(RATES, end)
+    assert "cannot be used: s3:GetObject answered NoSuchKey" in end.document["settings_known_from"]
+
+
+def adapters() -> list[type]:
+    from watchkeeper.aws import (  # noqa: PLC0415, the layer is importable inside a box
+        catalogue,
+        dynamodb_backups,
+        objects,
+        other_points,
+        recover_dynamodb,
+        recover_ec2,
+        recover_rds,
+        recoveries,
+        runs,
+        topics,
+    )
+
+    return [
+        *(catalogue.Catalogue, other_points.OtherPoints, runs.RunTable, topics.Topics),
+        *(objects.ManifestReader, recoveries.Recoveries, dynamodb_backups.TableSettings),
+        *(recover_ec2.OriginalVolumes, recover_ec2.VolumeRecoverer),
+        *(recover_rds.DatabaseRecoverer, recover_rds.RecoveredDatabases),
+        recover_dynamodb.TableRecoverer,
+    ]
+
+
+def test_every_right_that_is_declared_is_used_and_no_other_is_needed(shop: Shop) -> None:
+    """Nobody was refused anything, or the stories above would not have ended well."""
+    from watchkeeper.aws.iam import needed_by  # noqa: PLC0415, the layer is importable inside a box
+
+    def story() -> set[str]:
+        rds_restores.installed_in(shop.cloud).lose_setting(
+            shop.snapshot(LEDGER), "deletion_protection"
+        )
+        hide_manifest(shop, CARTS)
+        for name in (*MADE, CARTS):
+            ask(shop, name, request_id=f"all-{name}")
+        shop.cloud.clock.run_for(timedelta(hours=2))
+        assert shop.cloud.guard is not None
+        return set(shop.cloud.guard.seen["RecoverResources"])
+
+    seen = aside(story)
+    assert seen == needed_by(*adapters()) - {"dynamodb:BatchGetItem"}

@@ -319,9 +319,7 @@ def drawn(stretch: Stretch) -> list[Trouble]:
     found = []
     for week in range(1, stretch.weeks):
         monday = stretch.begins + week * WEEK
-        what = APPOINTED.get(week) or random.choices(
-            list(SOMETIMES), list(SOMETIMES.values())
-        )[0]
+        what = APPOINTED.get(week) or random.choices(list(SOMETIMES), list(SOMETIMES.values()))[0]
         found.append(_drawn(what, random, monday + random.randrange(3) * DAY))
     return found
 

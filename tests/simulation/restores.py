@@ -141,13 +141,11 @@ def _caught(case: Bad, level: str, by: str, failed: Drilled | None) -> Row:
     return Row(case, level, by, is_right=True)
 
 
-def _is(name: str, by: str, *, of_check: bool) -> bool:
+def _is(said: str, by: str, *, of_check: bool) -> bool:
     """A check by its name or its question; else a failure by its beginning."""
-    return (
-        name == by or name.startswith(f"{by.removesuffix(' of')} of ")
-        if of_check
-        else (name.startswith(by))
-    )
+    if not of_check:
+        return said.startswith(by)
+    return said == by or said.startswith(f"{by} of ")
 
 
 # ── Telling ───────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +163,7 @@ def line(row: Row) -> str:
 def counts(rows: Sequence[Row]) -> tuple[str, bool]:
     """In a sentence, and whether all is right; nothing drilled is not."""
     bad, good, unseen = (
-        [row for row in rows if isinstance(row.case, kind)] for kind in (Bad, Good, Unseen)
+        [row for row in rows if isinstance(row.case, sort)] for sort in (Bad, Good, Unseen)
     )
     caught, refused = sum(row.is_right for row in bad), sum(not row.is_right for row in good)
     told = f"caught {caught} of {len(bad)} bad restores; refused {refused} of {len(good)} good ones"
@@ -174,7 +172,7 @@ def counts(rows: Sequence[Row]) -> tuple[str, bool]:
     return told, bool(rows) and all(row.is_right for row in rows)
 
 
-def chosen(words: Sequence[str]) -> list[tuple[str, list[Case]]]:
+def chosen(words: Sequence[str] = ()) -> list[tuple[str, list[Case]]]:
     """By heading, the cases with all of these words in their line."""
 
     def wanted(case: Case) -> bool:
@@ -189,17 +187,23 @@ def chosen(words: Sequence[str]) -> list[tuple[str, list[Case]]]:
     return [(heading, [one for one in cases if wanted(one)]) for heading, cases in sections]
 
 
-def main(words: Sequence[str]) -> int:
+def tell(made: Account, sections: Sequence[tuple[str, Sequence[Case]]]) -> int:
+    """Drill these cases and print what came of them; the exit code of the command."""
     rows = []
-    with account(deny=True) as made:
-        for heading, cases in chosen(words):
+    for heading, cases in sections:
+        if cases:
             print(f"\n{heading}\n")
-            for case in cases:
-                rows.append(judged(case, drills_of(made, case)))
-                print(line(rows[-1]), flush=True)
+        for case in cases:
+            rows.append(judged(case, drills_of(made, case)))
+            print(line(rows[-1]), flush=True)
     told, are_right = counts(rows)
     print(f"\n{told}")
     return 0 if are_right else 1
+
+
+def main(words: Sequence[str]) -> int:
+    with account(deny=True) as made:
+        return tell(made, chosen(words))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from tests.crash.restores import Account
 from tests.simulation import restores_harm as harm
 from tests.simulation.restores_harm import Act, after
 from tests.simulation.restores_world import (
+    BARE_DISK,
     BLANK,
     BOOKINGS,
     CARTS,
     DISK,
     LEDGER,
+    LVM_DISK,
     RATES,
     SECRET,
     SERVER,
@@ -85,7 +87,7 @@ def trading(made: Account, _name: str) -> None:
 # ── Bad ───────────────────────────────────────────────────────────────────────────────────────────
 
 WRITTEN, SAMPLED = "written blocks", "sampled blocks"
-RESTORED = "restored blocks of"
+RESTORED = "restored blocks"
 VOLUMES = (
     Bad(DISK, "its snapshot is deleted", METADATA, "it is there", harm.delete_snapshot),
     Bad(SECRET, "its key is disabled", METADATA, "its key", harm.disable_key),
@@ -124,14 +126,14 @@ SETS = (
     Bad(SERVER, "one of its snapshots is deleted", METADATA, "it is there", harm.delete_snapshot),
     Bad(SERVER, "one of its disks is empty", BLOCKS, WRITTEN, harm.empty_disk),
     Bad(SERVER, "no label of LVM", BLOCKS, "format of disk",
-        after(BLOCKS, harm.zero(0, number=1))),
+        after(BLOCKS, harm.zero(0, device=LVM_DISK))),
     Bad(SERVER, "no superblock, without partitions", BLOCKS, "format of disk",
-        harm.zero(0, number=2)),
+        harm.zero(0, device=BARE_DISK)),
     Bad(SERVER, "two of its disks are exchanged", BLOCKS, SAMPLED,
         after(BLOCKS, harm.swap_own_disks)),
     Bad(SERVER, "LVM restored without its label", CHECK, "logical volumes",
         harm.restored_badly(
-            lambda blocks, snapshot: blocks.overwrite(snapshot, 0, harm.ZEROS), number=1)),
+            lambda blocks, snapshot: blocks.overwrite(snapshot, 0, harm.ZEROS), LVM_DISK)),
 )  # fmt: skip
 
 NEWEST, WHICH = "newest row of newest order in shop", "exact answer of installation in shop"

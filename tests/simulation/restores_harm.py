@@ -8,7 +8,7 @@ from typing import Any
 from local.aws import dynamodb_restores, ebs_blocks, ec2_restores, rds_restores
 from local.disks import BLOCK, ROOT_AT
 from tests.crash.restores import Account, drilled
-from tests.simulation.restores_world import TWIN, key_of, part, points
+from tests.simulation.restores_world import BARE_DISK, LVM_DISK, TWIN, key_of, part, points
 
 Act = Callable[[Account, str], object]
 """Done to the resource of this name, or to its newest recovery point."""
@@ -31,14 +31,6 @@ def after(level: str, harm: Act, *, oldest: bool = False) -> Act:
         found = drilled(made, name, level, **which).last(name)
         assert found.verdict == "passed", f"{name} was not good to begin with: {found.failure}"
         harm(made, name)
-
-    return act
-
-
-def together(*acts: Act) -> Act:
-    def act(made: Account, name: str) -> None:
-        for one in acts:
-            one(made, name)
 
     return act
 
@@ -77,21 +69,21 @@ def blocks(made: Account) -> ebs_blocks.EbsBlocks:
 
 
 def delete_snapshot(made: Account, name: str) -> None:
-    made.cloud.client("ec2").delete_snapshot(SnapshotId=part(made, name, -1))
+    made.cloud.client("ec2").delete_snapshot(SnapshotId=part(made, name))
     made.cloud.clock.run_for(timedelta(minutes=10))  # until Describe has heard of it
 
 
 def empty_disk(made: Account, name: str) -> None:
-    blocks(made).empty(part(made, name, -1))
+    blocks(made).empty(part(made, name))
 
 
 def truncate_disk(made: Account, name: str) -> None:
-    blocks(made).truncate(part(made, name, 0), CUT_AT)
+    blocks(made).truncate(part(made, name), CUT_AT)
 
 
-def zero(offset: int, size: int = len(ZEROS), *, number: int = 0) -> Act:
-    """Bytes of the disk of a part."""
-    return lambda made, name: blocks(made).overwrite(part(made, name, number), offset, bytes(size))
+def zero(offset: int, size: int = len(ZEROS), *, device: str = "") -> Act:
+    """Bytes of a disk."""
+    return lambda made, name: blocks(made).overwrite(part(made, name, device), offset, bytes(size))
 
 
 zero_partition_table = zero(0, GPT_SIZE)
@@ -100,12 +92,12 @@ zero_superblock_in_partition = zero(ROOT_AT)
 
 def flip_sampled_block(made: Account, name: str) -> None:
     """The last of those that the first look has kept: data, and no structure."""
-    blocks(made).tamper(part(made, name, 0), max(sampled(made, name)))
+    blocks(made).tamper(part(made, name), max(sampled(made, name)))
 
 
 def flip_unsampled_block(made: Account, name: str) -> None:
     """The first behind the superblocks that no look has kept."""
-    snapshot, kept = part(made, name, 0), sampled(made, name)
+    snapshot, kept = part(made, name), sampled(made, name)
     present = blocks(made).content(snapshot).present
     others = sorted(one for one in present if one not in kept and one > ROOT_AT // BLOCK)
     blocks(made).tamper(snapshot, others[0])
@@ -113,7 +105,7 @@ def flip_unsampled_block(made: Account, name: str) -> None:
 
 def flip_data_block(made: Account, name: str) -> None:
     """The last one: a block of data, not of the second table of partitions."""
-    snapshot = part(made, name, 0)
+    snapshot = part(made, name)
     [*_, last, _table] = sorted(blocks(made).content(snapshot).present)
     blocks(made).tamper(snapshot, last)
 
@@ -128,19 +120,18 @@ def sampled(made: Account, name: str) -> set[int]:
 
 
 def swap_disk_with(other: str) -> Act:
-    return lambda made, name: blocks(made).swap(part(made, name, 0), part(made, other, 0))
+    return lambda made, name: blocks(made).swap(part(made, name), part(made, other))
 
 
 def swap_own_disks(made: Account, name: str) -> None:
-    """The first and the last of a set."""
-    first, last = part(made, name, 0), part(made, name, -1)
+    first, second = part(made, name, LVM_DISK), part(made, name, BARE_DISK)
     spare = copied(made, first)
-    blocks(made).swap(first, last)
-    blocks(made).swap(last, spare)
+    blocks(made).swap(first, second)
+    blocks(made).swap(second, spare)
 
 
 def age_disk(by: timedelta) -> Act:
-    return lambda made, name: blocks(made).age(part(made, name, 0), by)
+    return lambda made, name: blocks(made).age(part(made, name), by)
 
 
 def copied(made: Account, snapshot: str) -> str:
@@ -149,11 +140,11 @@ def copied(made: Account, snapshot: str) -> str:
     return str(copy["SnapshotId"])
 
 
-def restored_badly(harm: Callable[[ebs_blocks.EbsBlocks, str], object], number: int = 0) -> Act:
+def restored_badly(harm: Callable[[ebs_blocks.EbsBlocks, str], object], device: str = "") -> Act:
     """The snapshot is good; what is made of it is as if it came from a harmed one."""
 
     def act(made: Account, name: str) -> None:
-        snapshot = part(made, name, number)
+        snapshot = part(made, name, device)
         spoiled = copied(made, snapshot)
         harm(blocks(made), spoiled)
         blocks(made).mistake(snapshot, spoiled)
@@ -168,16 +159,16 @@ def restored_with_another_flipped(made: Account, name: str) -> None:
 
 
 def restored_of_another(made: Account, name: str) -> None:
-    blocks(made).mistake(part(made, name, 0), part(made, TWIN, 0))
+    blocks(made).mistake(part(made, name), part(made, TWIN))
 
 
 def restored_under_another_key(made: Account, name: str) -> None:
     switches = ec2_restores.installed_in(made.cloud)
-    switches.wrong_key(part(made, name, 0), another_key(made))
+    switches.wrong_key(part(made, name), another_key(made))
 
 
 def fail_volume(made: Account, name: str) -> None:
-    ec2_restores.installed_in(made.cloud).fail_restores_of(part(made, name, 0))
+    ec2_restores.installed_in(made.cloud).fail_restores_of(part(made, name))
 
 
 # ── Databases ─────────────────────────────────────────────────────────────────────────────────────

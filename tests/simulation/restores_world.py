@@ -15,6 +15,8 @@ from tests.crash.restores import DRILLS, QUESTIONS, Account
 
 DISK, TWIN, SECRET, SERVER = "disk", "twin", "secret", "server"
 """Two volumes that are laid out alike, one under a key of its owner's, an instance of three."""
+LVM_DISK, BARE_DISK = "/dev/sdf", "/dev/sdg"
+"""Of the instance, beside its root: one for LVM, and one without a partition table."""
 BOOKINGS, SHELF, LEDGER = "bookings", "shelf", "ledger"
 """Databases: one with questions and a key, one that nobody has written questions for, a cluster."""
 RATES, CARTS, BLANK = "rates", "carts", "blank"
@@ -116,13 +118,13 @@ def _volumes(made: Account, key: str) -> None:
 
 
 def _server(made: Account) -> None:
-    """Its root, one for LVM, and one without a partition table."""
+    """Its root and two disks for data."""
     aws, zone = made.cloud.client("ec2"), f"{made.cloud.region}a"
     [instance] = aws.run_instances(
         ImageId="ami-12c6146b", MinCount=1, MaxCount=1, Placement={"AvailabilityZone": zone},
         TagSpecifications=_tagged("instance", SERVER),
     )["Instances"]  # fmt: skip
-    for device, layout in (("/dev/sdf", Layout.LVM), ("/dev/sdg", Layout.XFS)):
+    for device, layout in ((LVM_DISK, Layout.LVM), (BARE_DISK, Layout.XFS)):
         volume = aws.create_volume(AvailabilityZone=zone, Size=4)["VolumeId"]
         aws.attach_volume(VolumeId=volume, InstanceId=instance["InstanceId"], Device=device)
         blocks_of(made.cloud).lay_out(volume, layout)
@@ -183,14 +185,16 @@ def _tables(made: Account, key: str) -> None:
     cloud.clock.run_for(cloud.pace.ddb_backups_enabled_after)
 
 
-def put(made: Account, name: str, number: int) -> None:
-    item = {"id": {"S": f"{number:04d}"}, "rate": {"N": str(number / 7)}, "of": {"S": "eur"}}
+def put(made: Account, name: str, number: int, rate: int = 7) -> None:
+    item = {"id": {"S": f"{number:04d}"}, "rate": {"N": str(number / rate)}, "of": {"S": "eur"}}
     made.cloud.client("dynamodb").put_item(TableName=name, Item=item)
 
 
 def trade(made: Account, round_: int) -> None:
-    """Some items of tables in use go, and others come."""
+    """Some items of tables in use go, others come, and every tenth changes."""
     for name in (RATES, CARTS):
+        for number in range(10, ITEMS[name], 10):
+            put(made, name, number, rate=8 + round_)
         for number in range(round_ * SOLD, (round_ + 1) * SOLD):
             made.cloud.client("dynamodb").delete_item(
                 TableName=name, Key={"id": {"S": f"{number:04d}"}}
@@ -225,6 +229,11 @@ def kept_by_others(made: Account, name: str) -> str:
     return str(next(one["id"] for one in known if one["pk"] == f"OTHERS#{made.arns[name]}"))
 
 
-def part(made: Account, name: str, number: int) -> str:
-    """A snapshot of the newest recovery point of several."""
-    return str(made.record(name)["parts"][number]["snapshot"])
+def part(made: Account, name: str, device: str = "") -> str:
+    """A snapshot of the newest recovery point: of its volume at a device, or the first."""
+    parts = made.record(name)["parts"]
+    if device:
+        held = [{"Name": "attachment.device", "Values": [device]}]
+        [volume] = made.cloud.client("ec2").describe_volumes(Filters=held)["Volumes"]
+        parts = [one for one in parts if one["volume"] == volume["VolumeId"]]
+    return str(parts[0]["snapshot"])

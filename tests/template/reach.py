@@ -15,7 +15,7 @@ from watchkeeper import naming
 
 ROLE = "DrillRestoresRole"
 ID, REGION, STACK = "123456789012", "us-east-1", "stack"
-NAME = naming.drill_name("drill#one")
+NAME = naming.drill_name("watchkeeper", "drill#one")
 SECRETS = f"/watchkeeper/drill-secrets/{STACK}"
 
 

@@ -68,7 +68,7 @@ def test_everything_that_the_functions_may_do_is_told_for_each_of_them(stack: St
     assert told.keys() == stack.functions.keys()
     makers = [name for name, (makes, _) in told.items() if makes != "nothing"]
     removers = [name for name, (_, removes) in told.items() if removes != "nothing"]
-    assert makers == ["TakeBackups", "DrillRestores"]
+    assert makers == ["TakeBackups", "DrillRestores", "RecoverResources"]
     assert removers == ["ExpireBackups", "DrillRestores"]
 
 

@@ -7,7 +7,8 @@ from tests.template.stack import ROOT, Data, Stack
 
 
 def test_functions_are_named_for_their_folders(source: Data, stack: Stack) -> None:
-    assert {"TakeBackups", "ExpireBackups", "DrillRestores", "SweepRuns"} <= stack.functions.keys()
+    known = {"TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources", "SweepRuns"}
+    assert known <= stack.functions.keys()
     for name in stack.functions:
         assert source["Resources"][name]["Properties"]["CodeUri"] == f"functions/{folder(name)}/"
         assert (ROOT / "functions" / folder(name) / "app.py").is_file()

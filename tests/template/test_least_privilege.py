@@ -12,7 +12,7 @@ from tests.template.stack import Data, Stack, allowed, as_list
 from watchkeeper import naming
 from watchkeeper.policy import DOCUMENT
 
-FUNCTIONS = ["TakeBackups", "ExpireBackups", "DrillRestores", "SweepRuns"]
+FUNCTIONS = ["TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources", "SweepRuns"]
 
 LISTS_ONLY = {
     "application-autoscaling:DescribeScalableTargets",
@@ -169,8 +169,10 @@ def test_only_expire_backups_may_remove_recovery_points_and_it_can_make_none(sta
 def test_only_drill_restores_removes_more_than_points_and_only_what_drills_made(
     stack: Stack,
 ) -> None:
-    """test_isolation.py says what those are."""
+    """test_isolation.py says what those are; test_recovery.py says what a recovery may change."""
     for function in stack.functions:
+        if function == "RecoverResources":
+            continue
         removes = actions(stack, function) & REMOVES_ORIGINALS
         assert removes == (REMOVES_ORIGINALS if function == "DrillRestores" else set())
 
@@ -241,7 +243,7 @@ def test_nothing_can_be_tagged_later_into_what_expire_backups_may_remove(stack: 
     what TakeBackups could tag later was made by a Watchkeeper, if by another stack's.
     """
     while_creating = {"StringEquals": {"ec2:CreateAction": ["CreateSnapshot", "CreateSnapshots"]}}
-    for function in stack.functions:
+    for function in stack.functions.keys() - {"RecoverResources"}:  # test_recovery.py
         tags_ec2 = granted(stack, function, "ec2:CreateTags")
         tags_rds = granted(stack, function, "rds:AddTagsToResource")
         tags = {each for each in actions(stack, function) if re.search(":(Un)?[Tt]ag", each)}
@@ -342,6 +344,7 @@ def test_what_is_in_the_bucket_is_written_once_and_by_who_must(stack: Stack) -> 
     hashes = f"{bucket}/{naming.manifest_key('*.blocks')}"
     evidence = f"{bucket}/{naming.EVIDENCE}*"
     exercises = f"{bucket}/{naming.exercise_page_key('*').removesuffix('.html')}"
+    recoveries = f"{bucket}/{naming.recovery_key('*').removesuffix('.json')}"
     read = {("s3:GetObject", manifests), ("s3:ListBucket", bucket)}
     proved = {
         ("s3:GetObjectVersion", evidence),
@@ -355,6 +358,7 @@ def test_what_is_in_the_bucket_is_written_once_and_by_who_must(stack: Stack) -> 
         ("TakeBackups", read | written),
         ("ExpireBackups", read),
         ("DrillRestores", read | proved),
+        ("RecoverResources", read | {("s3:PutObject", recoveries)}),
         ("SweepRuns", set()),
     ):
         assert expected == {
@@ -366,6 +370,7 @@ def test_what_is_in_the_bucket_is_written_once_and_by_who_must(stack: Stack) -> 
     # Without If-None-Match, S3 would put another version in front of the first.
     only_new = {"Null": {"s3:if-none-match": "false"}}
     assert granted(stack, "TakeBackups", "s3:PutObject") == {manifests: only_new}
+    assert granted(stack, "RecoverResources", "s3:PutObject") == {recoveries: only_new}
     assert granted(stack, "DrillRestores", "s3:PutObject") == dict.fromkeys(
         (evidence, exercises, hashes), only_new
     )
@@ -385,6 +390,8 @@ CHANGES_TABLES = {"dynamodb:CreateBackup", "dynamodb:UpdateContinuousBackups"}
 SAMPLES = {"dynamodb:Scan"}
 OF_DRILLS = f"{TABLES.removesuffix('*')}{naming.DRILL}*"
 """Tables that drills have made: what may be done to those, test_isolation.py says."""
+OF_RECOVERIES = f"{TABLES}{naming.RECOVERED}*"
+"""Tables that recoveries have made: what may be done to those, test_recovery.py says."""
 
 
 def test_tables_are_looked_at_sampled_and_backed_up_and_no_item_is_written(stack: Stack) -> None:
@@ -394,8 +401,11 @@ def test_tables_are_looked_at_sampled_and_backed_up_and_no_item_is_written(stack
             for statement, action in allowed(stack.statements(function))
             if action.startswith("dynamodb:") and TABLES in as_list(statement["Resource"])
         }
-        takes = function == "TakeBackups"
-        assert of_all == (LOOKS_AT_TABLES | CHANGES_TABLES | SAMPLES if takes else set()), function
+        may_do = {
+            "TakeBackups": LOOKS_AT_TABLES | CHANGES_TABLES | SAMPLES,
+            "RecoverResources": LOOKS_AT_TABLES,
+        }
+        assert of_all == may_do.get(function, set()), function
 
 
 # ── The table ────────────────────────────────────────────────────────────────────────────────────
@@ -406,7 +416,7 @@ def table_statements(stack: Stack, function: str) -> list[Data]:
         statement
         for statement in stack.statements(function)
         if any(action in READS_ITEMS | WRITES_ITEMS for action in as_list(statement["Action"]))
-        and as_list(statement["Resource"]) != [OF_DRILLS]
+        and as_list(statement["Resource"]) not in ([OF_DRILLS], [OF_RECOVERIES])
     ]
 
 
@@ -452,13 +462,15 @@ def test_nobody_may_delete_items_or_scan_but_for_samples(stack: Stack) -> None:
         "DrillRestores": {
             "dynamodb:DescribeBackup", "dynamodb:ListTables", "dynamodb:RestoreTableFromBackup",
         },
+        "RecoverResources": LOOKS_AT_TABLES | {"dynamodb:RestoreTableFromBackup"},
         "SweepRuns": set[str](),
     }  # fmt: skip
     for function in stack.functions:
         elsewhere = {
             action
             for statement, action in allowed(stack.statements(function))
-            if action.startswith("dynamodb:") and as_list(statement["Resource"]) != [OF_DRILLS]
+            if action.startswith("dynamodb:")
+            and as_list(statement["Resource"]) not in ([OF_DRILLS], [OF_RECOVERIES])
         }
         assert elsewhere <= WRITES_ITEMS | READS_ITEMS | beside[function]
 
@@ -472,6 +484,7 @@ OTHERS = naming.others_pk("arn:aws:rds:eu-central-1:123456789012:db:orders")
 KEYS_CHECK = naming.run_key(naming.keys_id(datetime(2026, 11, 23, 2, tzinfo=UTC)))["pk"]
 ROUND = naming.run_key(naming.round_id(datetime(2026, 11, 23, 9, tzinfo=UTC)))["pk"]
 BEGUN = naming.drills_pk("stack")
+RECOVERY = naming.run_key(naming.by_hand_id("recover", "try-1"))["pk"]
 PROOF = naming.proof_pk("arn:aws:rds:eu-central-1:123456789012:db:orders")
 POLICY = naming.policy_key("backups")["pk"]
 POLICY_OF_DRILLS = naming.policy_key("drills")["pk"]
@@ -490,17 +503,18 @@ RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
         (ROUND, {"DrillRestores"}, {"DrillRestores"}),
         (BEGUN, {"DrillRestores"}, {"DrillRestores", "ExpireBackups"}),
         (PROOF, {"DrillRestores"}, {"DrillRestores"}),
+        (RECOVERY, {"RecoverResources"}, {"RecoverResources"}),
         (POLICY_OF_DRILLS, {"DrillRestores"}, {"DrillRestores"}),
         (EXPIRY, {"ExpireBackups"}, {"ExpireBackups"}),
         (
             POINT,
             {"TakeBackups", "ExpireBackups"},
-            {"TakeBackups", "ExpireBackups", "DrillRestores"},
+            {"TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources"},
         ),
-        (OTHERS, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (OTHERS, {"TakeBackups"}, {"TakeBackups", "DrillRestores", "RecoverResources"}),
         (POLICY, {"TakeBackups"}, {"TakeBackups", "ExpireBackups", "DrillRestores", "SweepRuns"}),
         (COVERAGE, {"TakeBackups"}, {"TakeBackups", "DrillRestores", "SweepRuns"}),
-        (STOP, set(), {"TakeBackups", "ExpireBackups", "DrillRestores"}),
+        (STOP, set(), {"TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources"}),
         (RECEIPT, set(), set()),
     ],
 )
@@ -559,7 +573,7 @@ def test_a_policy_is_read_by_who_follows_it_and_only_where_it_is(
             secrets = [f"{parameter}/watchkeeper/drill-secrets/stack/*"]
             beside = secrets if function == "DrillRestores" else []
             assert sorted(read) == sorted([f"{parameter}{path}/{policy}", *beside])
-        for function in ("ExpireBackups", "SweepRuns"):
+        for function in ("ExpireBackups", "RecoverResources", "SweepRuns"):
             assert not resources_of(stack, function, "ssm:GetParameter")
 
 
@@ -569,6 +583,7 @@ def test_a_policy_is_read_by_who_follows_it_and_only_where_it_is(
         ("TakeBackups", ["NewsTopic", "PagesTopic"]),
         ("ExpireBackups", ["NewsTopic", "PagesTopic"]),
         ("DrillRestores", ["NewsTopic", "PagesTopic"]),
+        ("RecoverResources", ["NewsTopic", "PagesTopic"]),
         ("SweepRuns", ["NewsTopic"]),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from local import account
+from local.aws import rds_restores
 from local.aws.ec2 import installed_in
 from local.aws.ssm_commands import create_script_document
 from local.cloud import Cloud
@@ -20,10 +21,12 @@ from watchkeeper.aws.iam import needed_by
 from watchkeeper.backups.expire import ExpireBackups
 from watchkeeper.backups.take import TakeBackups
 from watchkeeper.drills.drill import DrillRestores
+from watchkeeper.recovery.recover import RecoverResources
 from watchkeeper.runs.service import SweepRuns
 from watchkeeper.settings import (
     DrillRestoresSettings,
     ExpireBackupsSettings,
+    RecoverResourcesSettings,
     SweepRunsSettings,
     TakeBackupsSettings,
 )
@@ -51,6 +54,7 @@ SERVICES: dict[str, Callable[[], Any]] = {
     "TakeBackups": lambda: TakeBackups(TakeBackupsSettings.read(ENVIRONMENT)),
     "ExpireBackups": lambda: ExpireBackups(ExpireBackupsSettings.read(ENVIRONMENT)),
     "DrillRestores": lambda: DrillRestores(DrillRestoresSettings.read(ENVIRONMENT)),
+    "RecoverResources": lambda: RecoverResources(RecoverResourcesSettings.read(ENVIRONMENT)),
     "SweepRuns": lambda: SweepRuns(SweepRunsSettings.read(ENVIRONMENT)),
 }
 FUNCTIONS = list(SERVICES)
@@ -72,6 +76,7 @@ NOT_CALLED: dict[str, dict[str, str]] = {
     "TakeBackups": {},
     "ExpireBackups": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
     "DrillRestores": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
+    "RecoverResources": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
     "SweepRuns": {
         "dynamodb:PutItem": "PolicyTable.accept: only TakeBackups accepts a policy",
         "dynamodb:UpdateItem": "CoverageTable: only TakeBackups starts nights and reports them",
@@ -153,6 +158,7 @@ def cloud() -> Iterator[Cloud]:
         drill(cloud, f"arn:aws:rds:{here}:cluster:harbour-ledger", "metadata")
         drill(cloud, f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}", "metadata")
         restore(cloud)
+        recover(cloud)
         yield cloud
 
 
@@ -179,6 +185,29 @@ def restore(cloud: Cloud) -> None:
     while (made := drilled(cloud))["Status"] != "available":  # until its new password is in force
         cloud.clock.run_for(timedelta(seconds=20))
     cloud.client("rds").stop_db_cluster(DBClusterIdentifier=made["DBClusterIdentifier"])
+    cloud.clock.run_for(timedelta(hours=2))
+
+
+def recover(cloud: Cloud) -> None:
+    """One of each kind, in earnest; a setting of the cluster is lost on the way."""
+    here = f"{cloud.region}:{cloud.account_id}"
+    ledger = cloud.client("rds").describe_db_cluster_snapshots(
+        DBClusterIdentifier="harbour-ledger", SnapshotType="manual"
+    )["DBClusterSnapshots"]
+    for snapshot in ledger:
+        rds_restores.installed_in(cloud).lose_setting(
+            snapshot["DBClusterSnapshotIdentifier"], "deletion_protection"
+        )
+    for number, resource in enumerate(
+        (
+            f"arn:aws:ec2:{here}:volume/{account.volume_id(cloud, 'harbour-invoices')}",
+            f"arn:aws:rds:{here}:db:harbour-guests",
+            f"arn:aws:rds:{here}:cluster:harbour-ledger",
+            f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}",
+        )
+    ):
+        event = {"trigger": "by-hand", "request_id": f"r{number}", "level": "real"}
+        cloud.invoke("RecoverResources", {**event, "resource": resource}, asynchronous=True)
     cloud.clock.run_for(timedelta(hours=2))
 
 
@@ -213,12 +242,38 @@ def prepare(cloud: Cloud) -> None:
         TableName=ENCRYPTED,
         TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"},
     )
-    cloud.client("application-autoscaling").register_scalable_target(
-        ServiceNamespace="dynamodb",
-        ResourceId="table/harbour-rates",
-        ScalableDimension="dynamodb:table:ReadCapacityUnits",
-        MinCapacity=5,
-        MaxCapacity=50,
+    tune(cloud)
+
+
+def tune(cloud: Cloud) -> None:
+    """Settings that a restore loses: what is recovered gets them back."""
+    rds, scaling = cloud.client("rds"), cloud.client("application-autoscaling")
+    role = f"arn:aws:iam::{cloud.account_id}:role/monitoring"
+    rds.modify_db_instance(
+        DBInstanceIdentifier="harbour-guests", MonitoringInterval=60, MonitoringRoleArn=role
+    )
+    rds.modify_db_cluster(DBClusterIdentifier="harbour-ledger", DeletionProtection=True)
+    scaled = {
+        "ServiceNamespace": "dynamodb",
+        "ResourceId": f"table/{ENCRYPTED}",
+        "ScalableDimension": "dynamodb:table:ReadCapacityUnits",
+    }
+    scaling.register_scalable_target(**scaled, MinCapacity=5, MaxCapacity=50)
+    tracked = {"PredefinedMetricType": "DynamoDBReadCapacityUtilization"}
+    scaling.put_scaling_policy(
+        **scaled,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 70,
+            "PredefinedMetricSpecification": tracked,
+        },
+    )
+    scaling.put_scheduled_action(
+        **scaled,
+        ScheduledActionName="mornings",
+        Schedule="cron(0 6 * * ? *)",
+        ScalableTargetAction={"MinCapacity": 20},
     )
 
 

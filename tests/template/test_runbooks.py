@@ -103,6 +103,7 @@ def test_events_to_invoke_a_function_with_are_such_as_it_understands(page: Path)
                 "TakeBackups": triggers.take_backups,
                 "ExpireBackups": triggers.expire_backups,
                 "DrillRestores": triggers.drill_restores,
+                "RecoverResources": triggers.recover_resources,
                 "SweepRuns": triggers.sweep_runs,
             }
             assert triggers.parse(accepted[function], json.loads(event))

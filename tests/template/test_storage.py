@@ -11,6 +11,7 @@ RETAINED = {
     "TakeBackupsLog",
     "ExpireBackupsLog",
     "DrillRestoresLog",
+    "RecoverResourcesLog",
     "SweepRunsLog",
 }
 

@@ -265,9 +265,11 @@ DRILL = "wk-drill-"
 """What the names of all that drills make begin with: rights in template.yaml name it."""
 
 
-def drill_name(run_id: str) -> str:
-    """Of what the run of a drill restores. Good for RDS, DynamoDB, tags and client tokens."""
-    return f"{DRILL}{short_id(run_id)}"
+def drill_name(stack: str, run_id: str) -> str:
+    """Of what the run of a drill restores. Good for RDS, DynamoDB, tags and client tokens. The
+    stack is in it, because two stacks may drill the same resource at the same time.
+    """
+    return f"{DRILL}{short_id(f'{stack}|{run_id}')}"
 
 
 def is_drill(name: str) -> bool:
@@ -285,7 +287,7 @@ def drill_tags(stack: str, run_id: str, expires_at: datetime) -> dict[str, str]:
     return {
         TAG_STACK: stack,
         TAG_RUN: rds_value(run_id),
-        TAG_DRILL: drill_name(run_id),
+        TAG_DRILL: drill_name(stack, run_id),
         TAG_EXPIRES: instant(expires_at),
     }
 

@@ -38,7 +38,7 @@ STACK = "watchkeeper"
 RATES = arn(Kind.TABLE, "rates")
 POINT = point(Kind.TABLE, "rates", START - 5 * HOUR)
 POLICY = DrillsPolicy.model_validate({"sign_off": ["ops@example.com"]})
-NAME = naming.drill_name(DRILL)
+NAME = naming.drill_name(STACK, DRILL)
 
 
 def check(name: str = "it is complete", *, passed: bool = True, found: str = "10 items") -> Check:

@@ -22,7 +22,7 @@ ROUNDS = (
     naming.by_hand_id("drill", "A" + "._-z" * 15),
 )
 RUN = naming.restore_id(ROUNDS[0], arn(Kind.TABLE, "rates"), Level.EXERCISE)
-DRILL = naming.drill_name(RUN)
+DRILL = naming.drill_name("watchkeeper", RUN)
 TAGS = naming.drill_tags("watchkeeper", RUN, NOW + timedelta(days=3))
 SNAPSHOTS = {
     Kind.INSTANCE: "snap-0a", Kind.VOLUME: "snap-0a",

@@ -24,7 +24,12 @@ def thing(
     expires: datetime = START, changes: Mapping[str, str] = MappingProxyType({}), run: str = OLD
 ) -> Thing:
     tags = {**naming.drill_tags(STACK, run, expires), **changes}
-    return Thing(f"table {naming.drill_name(run)}", naming.drill_name(run), START - 4 * DAY, tags)
+    return Thing(
+        f"table {naming.drill_name(STACK, run)}",
+        naming.drill_name(STACK, run),
+        START - 4 * DAY,
+        tags,
+    )
 
 
 def world(
@@ -72,7 +77,9 @@ def test_people_are_told_what_it_is_and_once() -> None:
     there.finish()
 
     (page,) = there.news("LeftoversFound")
-    assert page["things"] == [f"table {naming.drill_name(OLD)} of {naming.drill_name(OLD)}"]
+    assert page["things"] == [
+        f"table {naming.drill_name(STACK, OLD)} of {naming.drill_name(STACK, OLD)}"
+    ]
     assert there.now - START < HOUR
 
 

@@ -43,7 +43,7 @@ def test_a_shell_runs_the_script_and_whatever_was_asked_stays_data(text: str) ->
 
 
 def drill(name: str) -> str:
-    return naming.drill_name(name)
+    return naming.drill_name("watchkeeper", name)
 
 
 def instance(name: str, state: str = "running", at: float = 1, stack: str = "ours") -> Instance:

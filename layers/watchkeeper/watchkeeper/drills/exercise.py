@@ -31,7 +31,7 @@ def ensure_handed_out(run: Run, cloud: Drilling, now: datetime) -> Report:
     until = run.entered_at + SIGN_WITHIN
     out = Handout(
         run=run.id,
-        drill=naming.drill_name(run.id),
+        drill=naming.drill_name(cloud.stack, run.id),
         resource_name=run.facts["name"],
         point=point,
         tags=naming.drill_tags(cloud.stack, run.id, until + ROOM),

@@ -60,7 +60,9 @@ def _has_expired(cloud: Drilling, now: datetime) -> Callable[[Left], bool]:
             return one.expires_at if one.stack == cloud.stack else None
         if not begun:
             known = cloud.begun.since(now - BEGUN_BEFORE)
-            begun.update((naming.drill_name(each.run), each.begun_at) for each in known)
+            begun.update(
+                (naming.drill_name(cloud.stack, each.run), each.begun_at) for each in known
+            )
         return begun[one.drill] + 2 * LONGEST if one.drill in begun else None
 
     return lambda one: (at := expires_at(one)) is not None and at <= now

@@ -147,7 +147,7 @@ def ensure_dismantled(run: Run, cloud: Drilling, now: datetime) -> Report:
     """Remove all that was made for it, until nothing is found, twice."""
     if "asked_at" not in run.facts:
         return Done({"torn_down_at": naming.instant(now)})  # nothing was ever asked for
-    name = naming.drill_name(run.id)
+    name = naming.drill_name(cloud.stack, run.id)
 
     def is_of_this(one: Left) -> bool:
         # What says nothing of its stack has the name alone: a table that was not tagged yet.
@@ -219,7 +219,7 @@ def restoring(run: Run, cloud: Drilling) -> Restoring | None:
     policy, resource = cloud.policy(), run.facts["resource"]
     manifest = _manifest(point, cloud)
     return Restoring(
-        name=naming.drill_name(run.id),
+        name=naming.drill_name(cloud.stack, run.id),
         point=point,
         manifest=manifest,
         level=_level(run),
