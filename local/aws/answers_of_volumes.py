@@ -59,7 +59,7 @@ def _looked(cloud: Any, asked: Mapping[str, Any], until: float, instance_id: str
 def _logical(groups: Sequence[tuple[bool, int, int]]) -> dict[str, Any]:
     """One logical volume on all of them: their disks have nothing of LVM but a label."""
     if not all(is_sound for is_sound, _, _ in groups):
-        return {"error": "vgs failed with 5"}
+        return {"error": "lvs ended with 5"}
     blocks, newest = sum(one for _, one, _ in groups), max(one for _, _, one in groups)
     inside = _file_system("ext4", blocks, newest)
     return {"places": [{"place": "logical volume data/files", **inside}]}
@@ -93,7 +93,7 @@ def _place(finding: Finding, blocks: int, newest: int) -> dict[str, Any]:
     kind = WORDS.get(finding.format, "")
     place: dict[str, Any] = {"place": finding.place, "format": kind}
     if kind in FILE_SYSTEMS and finding.health is Health.BROKEN:
-        said = f"mount failed with 32; {DAMAGE.get(kind, '')}"
+        said = f"mount ended with 32; {DAMAGE.get(kind, '')}"
         return {**place, "check": "damaged", "said": said}
     if kind in FILE_SYSTEMS:
         return {**place, **_file_system(kind, blocks, newest)}

@@ -215,6 +215,7 @@ LEFT = {
     "news.jsonl": "what the system told other systems",
     "pages.txt": "what it told people",
     "demo.html": "this page, with its colours; demo.txt without",
+    "evidence/": "what drills have filed, as their bucket has it; pages for a browser:",
 }
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from local.cloud import Cloud
 from watchkeeper import naming
 from watchkeeper.aws.evidence import EvidenceReader
-from watchkeeper.backups.model import Kind, RecoveryPoint
+from watchkeeper.backups.model import Kind
 from watchkeeper.drills.drill import DrillRestores
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.due import READING
@@ -37,6 +37,18 @@ class Filed:
     def is_restore(self) -> bool:
         return self.evidence.level not in READING
 
+    @property
+    def age(self) -> timedelta | None:
+        """Of the newest data, when it was asked for."""
+        found = self.evidence
+        newest = found.newest_data or (found.point.created_at if found.point else None)
+        return found.phases.asked - newest if found.phases.asked and newest else None
+
+    @property
+    def is_older(self) -> bool:
+        """Whether another than the newest recovery point was drilled, on purpose."""
+        return self.evidence.point is not None and self.evidence.rpo_objective is None
+
 
 @dataclass(frozen=True)
 class Proved:
@@ -49,15 +61,15 @@ class Proved:
     rto: timedelta
     rpo: timedelta
     restored: Filed | None
-    """The last drill that restored it; None if there was none."""
+    """The last drill at a level that restores; None if there was none."""
+    passed: Filed | None
+    """The last of those that passed."""
     read: Filed | None
     """The last that read its recovery points where they lie."""
-    was_newest: bool = True
-    """Whether the last restore was of its newest recovery point: another is older on purpose."""
 
     @property
     def is_proved(self) -> bool:
-        return bool(self.restored and self.restored.evidence.verdict is Verdict.PASSED)
+        return self.passed is not None and self.passed is self.restored
 
     @property
     def failed(self) -> Filed | None:
@@ -85,7 +97,8 @@ class DrillsState:
 
     @property
     def restores(self) -> list[Filed]:
-        return [one for one in self.filed if one.is_restore]
+        """Of what had a recovery point that could be restored."""
+        return [one for one in self.filed if one.is_restore and one.evidence.phases.asked]
 
 
 def read_drills(cloud: Cloud) -> DrillsState:
@@ -134,7 +147,7 @@ def _filed(cloud: Cloud) -> Iterator[Filed]:
 
 def _proved(subject: Subject, filed: Iterable[Filed], drilling: Drilling) -> Proved:
     of_it = [one for one in filed if one.evidence.resource == subject.resource]
-    restored = next((one for one in reversed(of_it) if one.is_restore), None)
+    restored = [one for one in of_it if one.is_restore]
     return Proved(
         arn=subject.resource,
         name=subject.name,
@@ -142,19 +155,11 @@ def _proved(subject: Subject, filed: Iterable[Filed], drilling: Drilling) -> Pro
         plan=subject.plan,
         rto=drilling.policy().objective(subject.plan),
         rpo=drilling.objective(subject.plan),
-        restored=restored,
-        read=next((one for one in reversed(of_it) if not one.is_restore), None),
-        was_newest=restored is None
-        or _was_newest(restored.evidence, drilling.catalogue.of(subject.resource)),
+        restored=_last(restored),
+        passed=_last([one for one in restored if one.evidence.verdict is Verdict.PASSED]),
+        read=_last([one for one in of_it if not one.is_restore]),
     )
 
 
-def _was_newest(drilled: Evidence, history: Iterable[RecoveryPoint]) -> bool:
-    """Whether no newer recovery point was there when the drill began."""
-    point = drilled.point
-    return point is None or not any(
-        one.created_at > point.created_at
-        and one.completed_at is not None
-        and one.completed_at <= drilled.began_at
-        for one in history
-    )
+def _last(filed: Sequence[Filed]) -> Filed | None:
+    return filed[-1] if filed else None

@@ -49,28 +49,33 @@ def _round(chosen: Mapping[str, Any], reported: Mapping[str, Any] | None) -> Lin
     # Of those in line, each says the same.
     waiting = [line.partition(" at level ") for line in chosen["put_off"]]
     put_off = [f"put off: {', '.join(name for name, _, _ in waiting)}"] if waiting else []
-    whys = dict.fromkeys(rest.partition(": ")[2] for _, _, rest in waiting)
+    whys = dict.fromkeys(rest.partition(": ")[2] for _, _, rest in waiting if rest)
     below = [*chosen["restores"], *(f"{line} ({'; '.join(whys)})" for line in put_off)]
     return Line(_at(chosen), "trouble" if failed else "done", says, below)
 
 
 def _restored(news: Mapping[str, Any], found: evidence.Evidence) -> Line:
     what = f"{found.name} ({NOUNS[found.kind]})"
-    took = f"in {span(found.rto_reached)}, RTO {span(found.rto_objective)}" if (
-        found.rto_reached is not None and found.rto_objective is not None
-    ) else "not restored"  # fmt: skip
-    passed = found.verdict is Verdict.PASSED
-    word = "restored and checked" if passed else "restored, and it is not what it should be"
-    age = f"; its data was {span(found.rpo_reached)} old" if found.rpo_reached is not None else ""
     below = [f"{found.name}: {in_phases(found.phases)}"]
-    if found.failure:
-        below.append(f"{found.name}: {found.failure}")
-    return Line(_at(news), "done" if passed else "trouble", f"{what} {word} {took}{age}", below)
+    if found.verdict is Verdict.FAILED:  # why is on the page
+        return Line(_at(news), "trouble", f"{what} restored, and it failed", below)
+    says = f"{what} restored and checked{_measured(found)}"
+    return Line(_at(news), "done", says, below)
+
+
+def _measured(found: evidence.Evidence) -> str:
+    said = ""
+    if found.rto_reached is not None and found.rto_objective is not None:
+        said = f" in {span(found.rto_reached)} of {span(found.rto_objective)}"
+    if found.rpo_reached is not None:
+        return f"{said}; its data was {span(found.rpo_reached)} old"
+    return f"{said}, an older recovery point on purpose"
 
 
 def in_phases(phases: Phases) -> str:
     """`12 min to restore, 40 min until all data was there, 1 min to check, …`."""
-    return ", ".join(f"{span(end - begin)} {DOING[name]}" for name, begin, end in spans(phases))
+    took = [(DOING[name], end - begin) for name, begin, end in spans(phases)]
+    return ", ".join(f"{span(lasted)} {doing}" for doing, lasted in took if lasted)
 
 
 def _at(news: Mapping[str, Any]) -> datetime:
@@ -84,7 +89,7 @@ def sections(state: DrillsState) -> list[tuple[str, Table]]:
     """What there is to see, each under its title."""
     return [
         ("Proofs: what was restored and checked, against its targets", _proofs(state)),
-        ("Recovery time in phases, of the last restore of each", _phases(state)),
+        ("How long each restore took, phase by phase", _phases(state)),
     ]
 
 
@@ -94,21 +99,21 @@ def _proofs(state: DrillsState) -> Table:
         ("", {"width": 8}),
         ("plan", {"width": 8}),
         ("last proved", {"width": 12}),
-        ("data age", {"justify": "right", "width": 8}),
+        ("age", {"justify": "right", "width": 5}),
         ("RPO", {"justify": "right", "width": 4}),
         ("took", {"justify": "right", "width": 6}),
         ("RTO", {"justify": "right", "width": 4}),
         ("verdict", {"width": 15}),
     )
     for one in state.proved:
-        found = one.restored.evidence if one.restored else None
-        reached = found.rto_reached if found else None
+        last = one.passed
+        reached = last.evidence.rto_reached if last else None
         table.add_row(
             plain(one.name),
             NOUNS[one.kind],
             plan_text(one.plan),
-            f"{found.ended_at:%d %b %H:%M}" if found else "never",
-            _age(one),
+            f"{last.evidence.ended_at:%d %b %H:%M}" if last else "never",
+            compact(last.age) if last and last.age is not None else "–",
             compact(one.rpo),
             span(reached) if reached is not None else "–",
             compact(one.rto),
@@ -117,44 +122,32 @@ def _proofs(state: DrillsState) -> Table:
     return table
 
 
-def _age(one: Proved) -> Text:
-    age = one.restored.evidence.rpo_reached if one.restored else None
-    if age is None:
-        return Text("–")
-    return Text(compact(age), style="" if one.was_newest else "bright_black")
-
-
 def _verdict(one: Proved) -> Text:
-    if one.is_proved:
-        older = "" if one.was_newest else ", older"
-        return Text(f"✔ proved{older}", style="green")
     if one.failed:
-        return Text("✘ failed", style="bold red")
-    return Text("– only read", style="yellow")
+        return Text(f"✘ failed {one.failed.evidence.ended_at:%d %b}", style="bold red")
+    if one.passed is None:
+        return Text("– only read", style="yellow")
+    return Text("✔ by an older" if one.passed.is_older else "✔ proved", style="green")
 
 
 def _phases(state: DrillsState) -> Table:
     table = listing(
         ("resource", {"ratio": 1}),
-        ("", {"width": 8}),
         ("restore", {"justify": "right", "width": 8}),
         ("all data", {"justify": "right", "width": 8}),
         ("check", {"justify": "right", "width": 8}),
         ("take down", {"justify": "right", "width": 9}),
         ("estimate", {"justify": "right", "width": 8}),
-        ("evidence", {"width": 26, "no_wrap": True}),
+        ("evidence", {"width": 25, "no_wrap": True}),
     )
-    for one in state.proved:
-        if one.restored is None:
-            continue
-        found = one.restored.evidence
+    for one in state.restores:
+        found = one.evidence
         took = {name: span(end - begin) for name, begin, end in spans(found.phases)}
         table.add_row(
-            plain(one.name),
-            NOUNS[one.kind],
+            plain(found.name),
             *(took.get(name, "–") for name in DOING),
             f"${found.cost_estimated:.2f}",
-            Text(_short(one.restored), style="bright_black"),
+            Text(_short(one), style="bright_black"),
         )
     return table
 
@@ -188,36 +181,26 @@ def _verdict_on_all(everyone: Sequence[Proved], proved: Sequence[Proved]) -> Tex
     """The sum, then a line per plan."""
     if not proved:
         return Text("No: nothing has been restored and checked.", style="bold red")
-    sum_ = f"By restoring {len(proved)} of {count(len(everyone), 'resource')}, each within its RTO."
-    lines = [Text(sum_, style="bold green" if len(proved) == len(everyone) else "bold yellow")]
+    what = f"{len(proved)} of {count(len(everyone), 'resource')}"
+    style = "bold green" if len(proved) == len(everyone) else "bold yellow"
+    lines = [Text(f"{what} were restored and checked, each within its RTO.", style=style)]
     for plan in dict.fromkeys(one.plan for one in everyone):
         of_plan = [one for one in proved if one.plan == plan]
-        lines.append(
-            Text.assemble(
-                plan_text(plan),
-                f": {len(of_plan)} of {sum(one.plan == plan for one in everyone)}",
-                _extremes(of_plan),
-            )
-        )
+        asked = sum(one.plan == plan for one in everyone)
+        of_all = f": {len(of_plan)} of {asked}{_extremes(of_plan)}"
+        lines.append(Text.assemble(plan_text(plan), of_all))
     return Text("\n").join(lines)
 
 
 def _extremes(proved: Sequence[Proved]) -> str:
     """The slowest, the oldest data, and the oldest proof among them."""
-    found = [one.restored.evidence for one in proved if one.restored]
-    times = [one.rto_reached for one in found if one.rto_reached is not None]
-    # Of one that is older on purpose, the age says nothing about the RPO.
-    ages = [
-        age
-        for one in proved
-        if one.restored
-        and one.was_newest
-        and (age := one.restored.evidence.rpo_reached) is not None
-    ]
-    said = f"; the slowest in {span(max(times))} of {span(proved[0].rto)}" if times else ""
-    said += f", data at most {span(max(ages))} of {span(proved[0].rpo)} old" if ages else ""
-    oldest = min((one.ended_at for one in found), default=None)
-    return said + (f"; the oldest proof of {oldest:%a %d %b}" if oldest else "")
+    found = [one.passed for one in proved if one.passed]
+    times = [one.evidence.rto_reached for one in found if one.evidence.rto_reached is not None]
+    ages = [one.evidence.rpo_reached for one in found if one.evidence.rpo_reached is not None]
+    said = f"; the slowest in {span(max(times))} of {compact(proved[0].rto)}" if times else ""
+    said += f"; data at most {compact(max(ages))} of {compact(proved[0].rpo)} old" if ages else ""
+    oldest = min((one.evidence.ended_at for one in found), default=None)
+    return said + (f"; proved since {oldest:%a %d %b}" if oldest else "")
 
 
 def _failure(one: Proved) -> str:
@@ -226,6 +209,10 @@ def _failure(one: Proved) -> str:
 
 
 def _next(state: DrillsState) -> Text:
-    text = f"A round now would begin drills for ${state.next_estimate:.2f}. "
-    text += f"Estimated so far: ${state.spent:.2f} of ${state.per_month:g} in any 30 days."
-    return plain("\n".join([text, *state.shortfalls]))
+    text = f"A round now: drills for ${state.next_estimate:.2f}"
+    text += f", {len(state.put_off)} put off. " if state.put_off else ". "
+    text += f"Of ${state.per_month:g} for any 30 days, ${state.spent:.2f} are spent, as estimated."
+    # Of single resources, the tables tell.
+    names = {one.name for one in state.proved}
+    general = [line for line in state.shortfalls if line.partition(":")[0] not in names]
+    return Text("\n").join([Text(text), *(plain(line, "yellow") for line in general)])

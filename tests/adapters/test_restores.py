@@ -36,7 +36,7 @@ from watchkeeper.aws.restores_rds import (
     Isolation,
     RestoredDatabases,
 )
-from watchkeeper.aws.verifiers import VerifierDismantler, Verifiers, VerifierMaker
+from watchkeeper.aws.verifiers import VerifierDismantler, VerifierMaker, Verifiers
 from watchkeeper.backups.model import Kind
 
 EXTENSIONS = (
@@ -291,7 +291,9 @@ def volumes() -> VolumeRestorer:
 def starter(box: Box) -> VerifierMaker:
     subnet, group = box.isolation()
     box.client("iam").create_instance_profile(InstanceProfileName="verifier")
-    there = verifiers.Isolation("vpc-1", subnet, group, group, "verifier", "ami-1", "t4g.small")
+    there = verifiers.Isolation(
+        "123456789012", "vpc-1", subnet, group, group, "verifier", "ami-1", "t4g.small"
+    )
     return VerifierMaker(there)
 
 

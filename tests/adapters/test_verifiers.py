@@ -78,7 +78,9 @@ def verifier(box: Box, tmp_path: Path) -> Verifier:
     ]
     box.client("iam").create_instance_profile(InstanceProfileName="verifier")
     (tmp_path / f"{SCRIPT}.py").write_text("print('{}')")
-    there = Isolation(vpc, subnet, groups[0], groups[1], "verifier", "ami-1", "t4g.small")
+    there = Isolation(
+        "123456789012", vpc, subnet, groups[0], groups[1], "verifier", "ami-1", "t4g.small"
+    )
     return Verifier(
         VerifierMaker(there), Verifiers(), VerifierCommands(), VerifierDismantler(), tmp_path
     )

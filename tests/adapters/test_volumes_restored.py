@@ -88,7 +88,7 @@ def kind(box: Box) -> Volumes:
     ]["SubnetId"]
     group = aws.create_security_group(GroupName="v", Description="d", VpcId=vpc)["GroupId"]
     box.client("iam").create_instance_profile(InstanceProfileName="verifier")
-    there = Isolation(vpc, subnet, group, group, "verifier", "ami-1", "t4g.small")
+    there = Isolation("123456789012", vpc, subnet, group, group, "verifier", "ami-1", "t4g.small")
     verifier = Verifier(VerifierMaker(there), Verifiers(), VerifierCommands(), VerifierDismantler())
     return Volumes(
         VolumeRestorer(f"{REGION}a"), RestoredVolumes(), VolumeDismantler(), SnapshotBlocks(),

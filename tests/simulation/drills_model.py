@@ -8,14 +8,23 @@ sentences; a year without any is as it should be.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
-DAY = timedelta(days=1)
-MONTH = 30 * DAY
-LEVELS = ("metadata", "blocks", "restore", "check", "exercise")
-"""From the lowest to the highest: what passes at one says so of all below it."""
-READING = ("metadata", "blocks")
+from tests.simulation.drills_records import (
+    DAY,
+    LEVELS,
+    LONGEST,
+    READING,
+    Begun,
+    Document,
+    Member,
+    Page,
+    Seen,
+    Span,
+)
+
 AGAIN = 7 * DAY
 """What failed is drilled again so much later, or its interval if that is shorter."""
 GRACE = {level: timedelta(hours=6) if level in READING else 3 * DAY for level in LEVELS}
@@ -26,124 +35,6 @@ MEASURED = timedelta(hours=9)
 """How far an alarm may be from what it is about: it is measured every six hours where nothing else
 happens, and listens for two before it sounds or is quiet.
 """
-LONGEST = 3 * DAY
-"""So long may a drill have something restored."""
-
-Span = tuple[datetime, datetime]
-
-
-@dataclass(frozen=True)
-class Document:
-    """One of evidence."""
-
-    resource: str
-    level: str
-    run: str
-    verdict: str
-    failure: str
-    point: str
-    began_at: datetime
-    ended_at: datetime
-    usd: float
-    """As estimated."""
-    sequence: int
-    digest: str
-
-    @property
-    def is_reading(self) -> bool:
-        return self.level in READING
-
-    @property
-    def round(self) -> str:
-        """Of one that reads: the run that looked."""
-        return self.run.rpartition("#")[0] if self.is_reading else self.run
-
-
-@dataclass(frozen=True)
-class Member:
-    """A resource that is to be drilled."""
-
-    resource: str
-    name: str
-    plan: str
-    has_blocks: bool
-    since: datetime
-    """When its first recovery point was made."""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """A policy, and since when it is in force."""
-
-    since: datetime
-    every: Mapping[str, Mapping[str, timedelta]]
-    """Per plan and level."""
-    at_once: int
-    per_run_usd: float
-    per_month_usd: float
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a round said beforehand."""
-
-    run: str
-    at: datetime
-    estimate: float
-    put_off: tuple[str, ...] = ()
-    shortfalls: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A drill that the budget counts; without a resource, all that only read in a round."""
-
-    run: str
-    resource: str
-    at: datetime
-    usd: float
-
-
-@dataclass(frozen=True)
-class Page:
-    """Of drills, to people."""
-
-    subject: str
-    run: str
-    at: datetime
-    lines: tuple[str, ...] = ()
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The world, and the records of a while."""
-
-    begins: datetime
-    ends: datetime
-    rules: Sequence[Rules]
-    """The oldest first."""
-    members: Sequence[Member] = ()
-    documents: Sequence[Document] = ()
-    choices: Sequence[Choice] = ()
-    begun: Sequence[Begun] = ()
-    pages: Sequence[Page] = ()
-    failed_runs: frozenset[str] = frozenset()
-    """Drills whose runs failed as runs."""
-    exercises: frozenset[str] = frozenset()
-    """Runs of exercises that were handed out."""
-    refused: int = 0
-    """Texts of the policy that had to be refused."""
-    crowds: Sequence[tuple[datetime, int]] = ()
-    """How many drills had something in AWS, whenever that changed."""
-    troubles: Sequence[Span] = ()
-    """When drills could not be chosen, or could not end."""
-    alarms: Sequence[Span] = ()
-    """When it was said that drills are overdue."""
-
-    def rules_at(self, at: datetime) -> Rules:
-        known = [one for one in self.rules if one.since <= at]
-        return known[-1] if known else self.rules[0]
 
 
 # ── Nothing goes undrilled ────────────────────────────────────────────────────────────────────────
@@ -266,31 +157,52 @@ def alarmed(seen: Seen, unmeasured: Iterable[Span] = ()) -> Iterator[str]:
             yield f"an alarm from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} for nothing"
 
 
+# ── Bad ones are caught, good ones are not refused ────────────────────────────────────────────────
+
+CATCHES = {"emptied": ("check",), "unrestorable": ("restore", "check")}
+"""The levels at which a bad recovery point must be found out."""
+
+
+def misjudged(seen: Seen) -> Iterator[str]:
+    for one in seen.documents:
+        bad = seen.damaged.get(one.point)
+        if bad and bad.at > one.began_at:
+            bad = None
+        if one.verdict == "passed" and bad and one.level in CATCHES[bad.how]:
+            yield f"{one.run} has passed, and {one.point} was {bad.how} at {bad.at}"
+        excused = any(each.covers(one) for each in seen.excuses)
+        if one.verdict == "failed" and not bad and not excused:
+            yield f"{one.run} of {one.resource} has failed for nothing: {one.failure}"
+
+
 # ── Within the budget ─────────────────────────────────────────────────────────────────────────────
 
 
 def overspent(seen: Seen) -> Iterator[str]:
     """Never more at once, in a choice or within a month than the policy in force then allows."""
-    fewest = min((one.since for one in seen.rules), default=seen.begins)
     for at, crowd in seen.crowds:
         # What was begun under the policy before may go on.
-        allowed = max(seen.rules_at(max(at - LONGEST, fewest)).at_once, seen.rules_at(at).at_once)
+        before = max(at - LONGEST, seen.rules[0].since)
+        allowed = max(seen.rules_at(before).at_once, seen.rules_at(at).at_once)
         if crowd > allowed:
             yield f"{crowd} drills at once at {at:%Y-%m-%d %H:%M}, and {allowed} may be"
-    cost: Counter[datetime] = Counter()
+    cost: dict[datetime, float] = defaultdict(float)
     for one in seen.begun:
-        cost[one.at] += one.usd  # type: ignore[assignment]
-    for at, usd in sorted(cost.items()):
-        rules = seen.rules_at(at)
-        if usd > rules.per_run_usd + CENT:
-            yield f"${usd:.2f} at {at:%Y-%m-%d %H:%M}; per_run_usd is {rules.per_run_usd}"
-        spent = within_a_month(seen.begun, at)
-        if usd and spent > rules.per_month_usd + CENT:
-            yield f"${spent:.2f} until {at:%Y-%m-%d %H:%M}; per_month_usd is {rules.per_month_usd}"
+        cost[one.at] += one.usd
     told = {one.at: one.estimate for one in seen.choices}
     for at, usd in sorted(cost.items()):
-        if abs(told.get(at, 0.0) - usd) > CENT:
-            yield f"at {at:%Y-%m-%d %H:%M} ${told.get(at, 0.0):.2f} was said, and ${usd:.2f} begun"
+        yield from _overspent_at(seen, at, usd, told.get(at, 0.0))
+
+
+def _overspent_at(seen: Seen, at: datetime, usd: float, told: float) -> Iterator[str]:
+    rules, when = seen.rules_at(at), f"{at:%Y-%m-%d %H:%M}"
+    if usd > rules.per_run_usd + CENT:
+        yield f"${usd:.2f} at {when}; per_run_usd is {rules.per_run_usd}"
+    spent = within_a_month(seen.begun, at)
+    if usd and spent > rules.per_month_usd + CENT:
+        yield f"${spent:.2f} until {when}; per_month_usd is {rules.per_month_usd}"
+    if abs(told - usd) > CENT:
+        yield f"at {when} ${told:.2f} was said, and ${usd:.2f} begun"
 
 
 CENT = 0.0101
@@ -333,7 +245,7 @@ def repeated(pages: Sequence[Page]) -> int:
 
 
 def _sort(subject: str) -> str:
-    return subject.split(":")[0]
+    return subject.partition(":")[0]
 
 
 def _wanted(seen: Seen) -> Iterator[tuple[str, str]]:
@@ -413,7 +325,7 @@ def longest(seen: Seen) -> dict[tuple[str, str], timedelta]:
                 if one.resource == member.resource and _says(one, level)
             )
             all_times = [max(member.since, seen.begins), *times, seen.ends]
-            worst = max(b - a for a, b in zip(all_times, all_times[1:], strict=False))
+            worst = max(b - a for a, b in pairwise(all_times))
             of = (member.plan, level)
             found[of] = max(worst, found.get(of, timedelta(0)))
     return found

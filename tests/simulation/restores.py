@@ -150,12 +150,12 @@ def _is(said: str, by: str, *, of_check: bool) -> bool:
 
 # ── Telling ───────────────────────────────────────────────────────────────────────────────────────
 
-WIDTHS = (13, 46, 9)
+WIDTHS = (19, 52, 8)
 
 
 def line(row: Row) -> str:
     what = row.case.what if isinstance(row.case, Good) else row.case.wrong
-    cells = (KINDS[row.case.name], what, row.level)
+    cells = (f"{KINDS[row.case.name]} {row.case.name}", what, row.level)
     shown = "  ".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True))
     return f"{shown}  {row.said}"
 
@@ -187,17 +187,22 @@ def chosen(words: Sequence[str] = ()) -> list[tuple[str, list[Case]]]:
     return [(heading, [one for one in cases if wanted(one)]) for heading, cases in sections]
 
 
+def say(text: str) -> None:
+    """At once: the next line takes some seconds."""
+    print(text, flush=True)  # noqa: T201, a command for a person
+
+
 def tell(made: Account, sections: Sequence[tuple[str, Sequence[Case]]]) -> int:
     """Drill these cases and print what came of them; the exit code of the command."""
     rows = []
     for heading, cases in sections:
         if cases:
-            print(f"\n{heading}\n")
+            say(f"\n{heading}\n")
         for case in cases:
             rows.append(judged(case, drills_of(made, case)))
-            print(line(rows[-1]), flush=True)
+            say(line(rows[-1]))
     told, are_right = counts(rows)
-    print(f"\n{told}")
+    say(f"\n{told}")
     return 0 if are_right else 1
 
 

@@ -198,17 +198,26 @@ def recover(cloud: Cloud) -> None:
         rds_restores.installed_in(cloud).lose_setting(
             snapshot["DBClusterSnapshotIdentifier"], "deletion_protection"
         )
+    instance = account.instance_id(cloud, "harbour-api-1")
     for number, resource in enumerate(
         (
             f"arn:aws:ec2:{here}:volume/{account.volume_id(cloud, 'harbour-invoices')}",
+            f"arn:aws:ec2:{here}:instance/{instance}",
             f"arn:aws:rds:{here}:db:harbour-guests",
             f"arn:aws:rds:{here}:cluster:harbour-ledger",
             f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}",
         )
     ):
-        event = {"trigger": "by-hand", "request_id": f"r{number}", "level": "real"}
-        cloud.invoke("RecoverResources", {**event, "resource": resource}, asynchronous=True)
+        recover_one(cloud, f"r{number}", resource)
     cloud.clock.run_for(timedelta(hours=2))
+    forget_manifests(cloud)
+    recover_one(cloud, "without", f"arn:aws:dynamodb:{here}:table/harbour-rates")
+    cloud.clock.run_for(timedelta(minutes=1))
+
+
+def recover_one(cloud: Cloud, request: str, resource: str) -> None:
+    event = {"trigger": "by-hand", "request_id": request, "level": "real", "resource": resource}
+    cloud.invoke("RecoverResources", event, asynchronous=True)
 
 
 def drilled(cloud: Cloud) -> Any:

@@ -271,9 +271,9 @@ def test_a_missing_client_is_installed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("present", "replies", "failed"),
     [
-        (("aws",), {}, "dnf could not be run"),
+        (("aws",), {}, "dnf cannot be run here"),
         (("aws", "dnf"), {"dnf": {"": (1, "", "No match")}}, "dnf ended with 1: No match"),
-        (("psql",), {"psql": PSQL}, "aws could not be run"),
+        (("psql",), {"psql": PSQL}, "aws cannot be run here"),
         (
             ("psql", "aws"),
             {"psql": PSQL, "aws": {"": (254, "", "ParameterNotFound")}},

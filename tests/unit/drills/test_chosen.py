@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.drills.fleet import NOW, arn, subject
 from watchkeeper.backups.model import Kind
-from watchkeeper.drills import steps
+from watchkeeper.drills import choosing
 from watchkeeper.drills.due import Known
 from watchkeeper.drills.model import Begun, Level
 from watchkeeper.drills.policy import DrillsPolicy
@@ -29,11 +29,11 @@ def drills(run: Run | None, begun_at: Any, *, is_running: bool = True, usd: floa
     """How many are chosen beside one that was begun, where one at a time is allowed."""
     one = Begun(RUN, arn(Kind.TABLE, "other"), "p", Level.CHECK, begun_at, usd, is_running)
     cloud: Any = SimpleNamespace(
-        stack="watchkeeper", policy=lambda: POLICY, known=lambda everyone: Known(),
+        stack="watchkeeper", policy=lambda: POLICY, known=lambda everyone: Known(), shapes=lambda everyone: {},
         begun=SimpleNamespace(since=lambda at: [one] if begun_at >= at else []),
         runs=SimpleNamespace(find=lambda run_id: run),
     )  # fmt: skip
-    return len(steps.chosen([subject(kind=Kind.TABLE, name="rates")], cloud, NOW).drills)
+    return len(choosing.chosen([subject(kind=Kind.TABLE, name="rates")], cloud, NOW).drills)
 
 
 @pytest.mark.parametrize(

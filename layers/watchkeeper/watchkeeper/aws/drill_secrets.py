@@ -37,7 +37,7 @@ class DrillSecrets:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        """What the names begin with: `/watchkeeper/drills`."""
+        """What the names begin with: `/watchkeeper/drill-secrets/<stack>`."""
 
     @cached_property
     def client(self) -> Any:

@@ -6,6 +6,7 @@ What is made carries the drill's tag, set in the call that makes; only what has 
 here, and rights in template.yaml say the same.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ END_BY_ITSELF = timedelta(hours=4)
 class Isolation:
     """Where drills start verifiers: nothing leads in or out but their connection to SSM."""
 
+    account: str
     vpc: str
     subnet: str
     verifier_group: str
@@ -82,6 +84,15 @@ class Endpoint:
 # ── Adapters ──────────────────────────────────────────────────────────────────────────────────────
 
 
+def _for_own_account(account: str) -> str:
+    """Credentials of somebody else's, brought along in a restored disk, reach nothing by it."""
+    statement = {
+        "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": account}},
+    }  # fmt: skip
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 class VerifierMaker(Ec2):
     """Makes endpoints and starts verifiers; it can remove none."""
 
@@ -103,6 +114,7 @@ class VerifierMaker(Ec2):
                     SubnetIds=[there.subnet],
                     SecurityGroupIds=[there.endpoint_group],
                     PrivateDnsEnabled=True,
+                    PolicyDocument=_for_own_account(there.account),
                     # Not the drill's name alone: if another drill has deleted this one's endpoint,
                     # it needs a second one.
                     ClientToken=naming.short_id(f"{drill}|{service}|{naming.minute(now)}"),

@@ -9,6 +9,7 @@ than half. A budget is a guard rail, not a bill; Cost Explorer has that, by the 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from watchkeeper.backups.model import Kind, RecoveryPoint
 from watchkeeper.drills.model import Level
@@ -27,8 +28,8 @@ GET_BLOCK = 0.003 / 1000
 """Per block that GetSnapshotBlock returns."""
 
 # https://aws.amazon.com/ebs/pricing/
-VOLUME_MONTH = {"gp3": 0.08, "gp2": 0.10, "io1": 0.125, "io2": 0.125, "st1": 0.045, "sc1": 0.015}
-"""Per GiB of a volume and month, by its type; IOPS beyond what is included are not restored."""
+VOLUME_MONTH = 0.08
+"""Per GiB of a gp3 volume and month: drills make no others, whatever the original is."""
 ARCHIVE_RETRIEVAL = 0.03
 """Per GiB brought back from the archive tier."""
 
@@ -104,11 +105,26 @@ class Shape:
     """`db.r6g.large`: what a restored database will run on."""
     engine: str = ""
     """`postgres`, `aurora-mysql`, `sqlserver-se`, as RDS names it."""
-    volume_types: Mapping[str, str] = field(default_factory=dict)
-    """By id of the volume: `gp3`."""
 
 
 UNKNOWN_SHAPE = Shape()
+COMMERCIAL = {
+    "bring-your-own-license": "oracle",
+    "license-included": "sqlserver",
+    "marketplace-license": "db2",
+}
+"""An engine of each sort of licence that costs more than none."""
+
+
+def shape_of(settings: Mapping[str, Any]) -> Shape:
+    """By the settings in the manifest of a database, or of a cluster, whose members have classes.
+    They do not name the engine; the licence tells whether it is a dear one.
+    """
+    members = settings.get("Members", [])
+    classes = [str(member.get("DBInstanceClass", "")) for member in members]
+    own = settings.get("DBInstanceClass", settings.get("DBClusterInstanceClass", ""))
+    engine = COMMERCIAL.get(str(settings.get("LicenseModel", "")), "")
+    return Shape(str(own or next(iter(classes), "")), engine)
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,7 @@ def _restored(
     gib = _gib(point)
     match point.kind:
         case Kind.INSTANCE | Kind.VOLUME:
-            return _volumes(point, shape, hours)
+            return {"volumes": gib * VOLUME_MONTH / HOURS_IN_MONTH * hours}, []
         case Kind.DATABASE | Kind.CLUSTER:
             hourly, unknown = _hourly(shape)
             storage = gib * DATABASE_MONTH / HOURS_IN_MONTH * hours
@@ -183,17 +199,6 @@ def _restored(
         case Kind.TABLE:
             storage = gib * TABLE_MONTH / HOURS_IN_MONTH * hours
             return {"table restored": gib * TABLE_RESTORE, "its storage": storage}, []
-
-
-def _volumes(
-    point: RecoveryPoint, shape: Shape, hours: float
-) -> tuple[dict[str, float], list[str]]:
-    dearest = max(VOLUME_MONTH.values())
-    types = {part.volume: shape.volume_types.get(part.volume, "") for part in point.parts}
-    monthly = sum(part.gib * VOLUME_MONTH.get(types[part.volume], dearest) for part in point.parts)
-    guessed = sorted(volume for volume, type_ in types.items() if type_ not in VOLUME_MONTH)
-    unknown = [f"type of {', '.join(guessed)} not known: taken as the dearest"] if guessed else []
-    return {"volumes": monthly / HOURS_IN_MONTH * hours}, unknown
 
 
 def _hourly(shape: Shape) -> tuple[float, list[str]]:

@@ -24,7 +24,7 @@ from watchkeeper.aws.runs import RunTable
 from watchkeeper.aws.topics import Topics
 from watchkeeper.backups import model as backups
 from watchkeeper.backups.model import Service
-from watchkeeper.drills import steps
+from watchkeeper.drills import choosing, steps
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.due import overdue
 from watchkeeper.drills.exercise import SIGN_OFF
@@ -107,7 +107,7 @@ class DrillRestores:
 
     def _shown(self, now: datetime) -> dict[str, Any]:
         """Reads the policy that is in force, and changes nothing."""
-        choice = steps.chosen(self.cloud.subjects(), self.cloud, now)
+        choice = choosing.chosen(self.cloud.subjects(), self.cloud, now)
         return {
             "drills": [
                 f"{one.resource} at level {one.level.value} from {one.point.id}: {one.why}, "
@@ -116,9 +116,9 @@ class DrillRestores:
             ],
             "estimate_usd": round(choice.estimate, 2),
             "guessed": list(choice.unknown),
-            "put_off": [steps.line(one) for one in choice.put_off],
+            "put_off": [choosing.line(one) for one in choice.put_off],
             "nothing_to_drill": [f"{one.name or one.resource}: {one.why}" for one in choice.failed],
-            "shortfalls": [steps.shortfall(one) for one in choice.findings],
+            "shortfalls": [choosing.shortfall(one) for one in choice.findings],
         }
 
     def _measure_overdue(self, policy: "DrillsPolicy", now: datetime) -> None:

@@ -11,6 +11,7 @@ from watchkeeper.aws.begun import BegunTable
 from watchkeeper.aws.catalogue import Catalogue, CoverageTable, TargetTable
 from watchkeeper.aws.drills import DrillTable
 from watchkeeper.aws.ebs_blocks import SnapshotBlocks
+from watchkeeper.aws.errors import NotThere, Refused
 from watchkeeper.aws.evidence import EvidenceStore
 from watchkeeper.aws.keys import Keys
 from watchkeeper.aws.objects import Manifests
@@ -18,7 +19,9 @@ from watchkeeper.aws.other_points import OtherPoints
 from watchkeeper.aws.proofs import ProofTable
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.backups import model as backups
+from watchkeeper.backups.manifest import BadManifest, Manifest
 from watchkeeper.backups.model import RecoveryPoint, Service, Snapshot, State, Target
+from watchkeeper.drills.costs import Shape, shape_of
 from watchkeeper.drills.due import Known
 from watchkeeper.drills.exercise_page import Where
 from watchkeeper.drills.model import Level, Proof, Subject
@@ -119,6 +122,19 @@ class Drilling:
                     break
         return found
 
+    def shapes(self, subjects: Iterable[Subject]) -> dict[str, Shape]:
+        """Of databases and clusters, by what was written down with their newest recovery point."""
+        found = {}
+        for subject in subjects:
+            if subject.kind.service is not Service.RDS or (point := _newest(subject)) is None:
+                continue
+            try:
+                manifest = Manifest.of(self.manifests.read(point.id))
+            except (NotThere, Refused, BadManifest):
+                continue  # its estimate then says what is not known
+            found[subject.resource] = shape_of(manifest.settings)
+        return found
+
     def known(self, subjects: Iterable[Subject]) -> Known:
         """Retention removes the first recovery points, so of what was never proved the whole
         history is asked.
@@ -126,6 +142,11 @@ class Drilling:
         new = [one.resource for one in subjects if not one.proofs]
         first = {arn: [one.created_at for one in self.catalogue.of(arn)] for arn in new}
         return Known(self.since(), {arn: min(times) for arn, times in first.items() if times})
+
+
+def _newest(subject: Subject) -> RecoveryPoint | None:
+    ours = [one for one in subject.points if one.state is State.COMPLETED and one.manifest]
+    return max(ours, key=lambda one: one.created_at, default=None)
 
 
 def _is_shown(point: RecoveryPoint) -> bool:

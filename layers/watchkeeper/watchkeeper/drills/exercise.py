@@ -45,7 +45,7 @@ def ensure_handed_out(run: Run, cloud: Drilling, now: datetime) -> Report:
         resource=run.facts["resource"],
         name=run.facts["name"],
         page=cloud.evidence.write_exercise(out.drill, exercise_page(out)),
-        by=list(out.may_sign),
+        by=", ".join(out.may_sign),
         until=until,
     )
     return Done({"asked_at": naming.instant(now)}, news=[told])

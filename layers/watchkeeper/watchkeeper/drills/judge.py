@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from watchkeeper import naming
 from watchkeeper.aws.errors import Refused
-from watchkeeper.backups.model import Kind, RecoveryPoint
+from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint
 from watchkeeper.drills import controls, noted, objectives
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import Evidence, Point, digest
@@ -65,6 +65,7 @@ def _evidence(run: Run, cloud: Drilling, now: datetime) -> Evidence:
     failure = failure or _first_failure(checks) or _unproven(checks, now)
     if not (failure or point):
         failure = "the recovery point has been removed since it was restored"
+    is_newest = point is not None and _is_newest(point, phases.asked or began_at, cloud)
     known = controls.proven(now)
     asked = {controls.question(check) for check in checks}
     return Evidence(
@@ -82,8 +83,8 @@ def _evidence(run: Run, cloud: Drilling, now: datetime) -> Evidence:
         point=Point.of(point) if point else None,
         phases=phases,
         newest_data=newest,
-        rpo_reached=_age(newest, point, phases),
-        rpo_objective=cloud.objective(plan),
+        rpo_reached=_age(newest, point, phases) if is_newest else None,
+        rpo_objective=cloud.objective(plan) if is_newest else None,
         rto_objective=objective,
         checks=tuple(checks),
         controls=tuple(one for name, one in known.items() if name in asked),
@@ -117,6 +118,15 @@ def _phases(run: Run) -> Phases:
 
 def _at(run: Run, fact: str) -> datetime | None:
     return naming.parse_instant(run.facts[fact]) if run.facts.get(fact) else None
+
+
+def _is_newest(point: RecoveryPoint, asked_at: datetime, cloud: Drilling) -> bool:
+    """Whether it was the newest one then: of an older one, on purpose, the age is no measure."""
+    known = cloud.others if point.keeper else cloud.catalogue
+    return not any(
+        point.created_at < one.created_at <= asked_at and one.state in COUNTS
+        for one in known.of(point.resource)
+    )
 
 
 def _age(newest: datetime | None, point: RecoveryPoint | None, phases: Phases) -> timedelta | None:

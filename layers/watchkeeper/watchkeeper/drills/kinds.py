@@ -68,6 +68,7 @@ def verifier_in(there: DrillRestoresSettings) -> Verifier:
     return Verifier(
         making=VerifierMaker(
             VerifierIsolation(
+                account=there.place[-1],
                 vpc=there.vpc,
                 subnet=there.subnet,
                 verifier_group=there.verifier_group,

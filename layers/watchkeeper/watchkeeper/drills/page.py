@@ -113,7 +113,10 @@ def _objectives(evidence: Evidence) -> str:
     time = _measured("RTO", evidence.rto_reached, evidence.rto_objective, verdict)
     newest = "Age of the newest data in what was restored"
     if evidence.newest_data is not None:
-        newest += f": {moment(evidence.newest_data)}"
+        at = moment(evidence.newest_data)
+        newest += f": {at}"
+        if evidence.rpo_reached is None:
+            newest = f"An older recovery point, on purpose: its newest data is of {at}"
     elif evidence.rpo_reached is not None:
         newest = "By the recovery point’s own time: no data was looked at"
     until = "From asking for the restore to the last check’s answer"

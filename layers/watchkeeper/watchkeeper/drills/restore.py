@@ -15,6 +15,7 @@ from watchkeeper.backups.manifest import BadManifest, Manifest, digest
 from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint, Service
 from watchkeeper.drills import noted
 from watchkeeper.drills.clearing import clear, find
+from watchkeeper.drills.costs import STANDARD
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import LONGEST_TEXT
 from watchkeeper.drills.judge import ensure_judged
@@ -56,6 +57,8 @@ def ensure_restored(run: Run, cloud: Drilling, now: datetime) -> Report:
         return Waiting("the restore to be asked for", until=now, facts=facts)
 
     def restored(restorer: Restorer, one: Restoring) -> Report:
+        if away := _out_of_reach(one):
+            return _over(away)
         if "accepted_at" not in run.facts:
             try:
                 must_pass = restorer.ask(one)
@@ -68,6 +71,16 @@ def ensure_restored(run: Run, cloud: Drilling, now: datetime) -> Report:
         return _stands(run, restorer, one, now)
 
     return _within(RESTORE_WITHIN, run, cloud, now, restored)
+
+
+def _out_of_reach(one: Restoring) -> str:
+    """Nothing is copied, or brought back from the archive, for a drill yet: it is not proved."""
+    place = one.point.place
+    if place.tier != STANDARD:
+        return f"the recovery point is in the tier {place.tier!r}, which no drill restores from yet"
+    if place.region != one.point.resource.split(":")[3]:
+        return f"the recovery point is in {place.region}, which no drill restores from yet"
+    return ""
 
 
 def _stands(run: Run, restorer: Restorer, one: Restoring, now: datetime) -> Report:

@@ -38,7 +38,7 @@ caption{text-align:left;padding-bottom:.25rem}
 th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;\
 border-bottom:1px solid var(--line);min-width:5rem}
 thead th{font-size:.875rem;font-weight:600;color:var(--soft);white-space:nowrap}
-tbody th{font-weight:400}
+tbody th{font-weight:400;min-width:11rem}
 dl{display:grid;grid-template-columns:minmax(7rem,auto) 1fr;gap:.375rem 1.25rem;margin:0}
 dt{color:var(--soft)}
 dd{margin:0;min-width:0}

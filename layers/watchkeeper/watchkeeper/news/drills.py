@@ -1,7 +1,7 @@
 """News of drills."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from watchkeeper.news.base import News, where_to_look
 
@@ -24,6 +24,21 @@ class DrillsChosen(News):
     estimate: float
     """USD, of all of them."""
 
+    @classmethod
+    def about(cls, run: "Run", *, at: datetime, of: str = "", **fields: Any) -> "Told":
+        """With its lists cut: three of them share the room of a message."""
+        lists = {name: _first(value) for name, value in fields.items() if isinstance(value, list)}
+        return super().about(run, at=at, of=of, **{**fields, **lists})
+
+
+SHOWN = 7
+"""Lines of one list; twenty-one of them, and three that say how many more there are, fit."""
+
+
+def _first(lines: list[str]) -> list[str]:
+    left = len(lines) - SHOWN
+    return [*lines[:SHOWN], f"and {left} more"] if left > 1 else lines
+
 
 class DrillsReported(News):
     """A round of drills has ended."""
@@ -39,7 +54,9 @@ class DrillsReported(News):
 
 
 class DrillsFailed(News):
-    """Recovery points did not prove what they promise. Told once of each, until it is well."""
+    """Recovery points did not prove what they promise. Of those that were read people are told
+    once, until it is well; of one that was restored each time, because that is seldom.
+    """
 
     is_page: ClassVar[bool] = True
     fresh: list[str]
@@ -105,7 +122,8 @@ class ExerciseAsked(News):
     name: str
     page: str
     """The key of the page in the evidence bucket."""
-    by: list[str]
+    by: str
+    """Who may sign it off."""
     until: datetime
 
     def subject(self) -> str:
@@ -116,7 +134,7 @@ class ExerciseAsked(News):
             f"It is time that a person restores {self.name or self.resource} by the page, as in "
             f"earnest.\n\nThe page: {self.page} in the evidence bucket. Print it, follow it, and "
             f"sign it off by {self.until:%Y-%m-%d %H:%M} UTC; without that the exercise has "
-            f"failed.\nWho may sign: {', '.join(self.by)}\n\n"
+            f"failed.\nWho may sign: {self.by}\n\n"
             f"How: docs/operating.md, Exercises\n{where_to_look(self.run)}"
         )
 

@@ -33,7 +33,8 @@ def _plain(value: Any, _: Settings) -> Any:
     return None if value in ("", [], {}) else value
 
 
-def _unless_zero(value: Any, _: Settings) -> Any:
+def _if_any(value: Any, _: Settings) -> Any:
+    """Of what is off, or none, by default: not every engine lets itself be told that."""
     return value or None
 
 
@@ -63,13 +64,13 @@ def _of_readable_standbys(value: Any, settings: Settings) -> Any:
 Told = Mapping[str, tuple[str, Read]]
 """By the name of a setting, the parameter that tells it."""
 BOTH: Told = {
-    "BackupRetentionPeriod": ("BackupRetentionPeriod", _unless_zero),
-    "CopyTagsToSnapshot": ("CopyTagsToSnapshot", _plain),
+    "BackupRetentionPeriod": ("BackupRetentionPeriod", _if_any),
+    "CopyTagsToSnapshot": ("CopyTagsToSnapshot", _if_any),
     "DBSubnetGroup": ("DBSubnetGroupName", _plain),
-    "DeletionProtection": ("DeletionProtection", _plain),
+    "DeletionProtection": ("DeletionProtection", _if_any),
     "EnabledCloudwatchLogsExports": ("EnableCloudwatchLogsExports", _plain),
     "EngineLifecycleSupport": ("EngineLifecycleSupport", _plain),
-    "IAMDatabaseAuthenticationEnabled": ("EnableIAMDatabaseAuthentication", _plain),
+    "IAMDatabaseAuthenticationEnabled": ("EnableIAMDatabaseAuthentication", _if_any),
     "NetworkType": ("NetworkType", _plain),
     "PreferredBackupWindow": ("PreferredBackupWindow", _plain),
     "StorageType": ("StorageType", _plain),
@@ -81,14 +82,14 @@ INSTANCE: Told = {
     "BackupTarget": ("BackupTarget", _plain),
     "CACertificateIdentifier": ("CACertificateIdentifier", _plain),
     "CustomIamInstanceProfile": ("CustomIamInstanceProfile", _plain),
-    "CustomerOwnedIpEnabled": ("EnableCustomerOwnedIp", _plain),
+    "CustomerOwnedIpEnabled": ("EnableCustomerOwnedIp", _if_any),
     "DBInstanceClass": ("DBInstanceClass", _plain),
     "DBParameterGroups": ("DBParameterGroupName", _own),
-    "DbInstancePort": ("Port", _unless_zero),  # 0 is shown of many; a restore keeps the port
-    "DedicatedLogVolume": ("DedicatedLogVolume", _plain),
+    "DbInstancePort": ("Port", _if_any),  # 0 is shown of many; a restore keeps the port
+    "DedicatedLogVolume": ("DedicatedLogVolume", _if_any),
     "Iops": ("Iops", _above_gp3(GP3_IOPS)),
     "LicenseModel": ("LicenseModel", _plain),
-    "MultiAZ": ("MultiAZ", _plain),
+    "MultiAZ": ("MultiAZ", _if_any),
     "OptionGroupMemberships": ("OptionGroupName", _own),
     "ProcessorFeatures": ("ProcessorFeatures", _plain),
     "PubliclyAccessible": ("PubliclyAccessible", _plain),
@@ -96,13 +97,13 @@ INSTANCE: Told = {
 }
 CLUSTER: Told = {
     **BOTH,
-    "BacktrackWindow": ("BacktrackWindow", _unless_zero),
+    "BacktrackWindow": ("BacktrackWindow", _if_any),
     "DBClusterInstanceClass": ("DBClusterInstanceClass", _plain),
     "DBClusterOptionGroupMemberships": ("OptionGroupName", _own),
     "DBClusterParameterGroup": ("DBClusterParameterGroupName", _own),
     "EngineMode": ("EngineMode", _plain),
     "Iops": ("Iops", _of_readable_standbys),
-    "Port": ("Port", _unless_zero),
+    "Port": ("Port", _if_any),
     "PubliclyAccessible": ("PubliclyAccessible", _of_readable_standbys),
     "ScalingConfigurationInfo": ("ScalingConfiguration", _plain),
     "ServerlessV2ScalingConfiguration": ("ServerlessV2ScalingConfiguration", _capacity),

@@ -57,7 +57,11 @@ class RdsRecoverer:
         told = known.told(one.settings, known.CLUSTER)
         engine = self.databases.engine(snapshot)
         self.recoverer.restore_cluster(one.name, snapshot, engine, told, tags)
-        if (stands := _stands(self.databases.cluster(one.name), one)).state is State.COMING:
+        try:
+            cluster = self.databases.cluster(one.name)
+        except NotThere:
+            return f"RDS to show cluster {one.name}"
+        if (stands := _stands(cluster, one)).state is State.COMING:
             return stands.why
         for name, settings in members(one):
             tags = one.with_originals(settings.get("Tags", {}))

@@ -233,7 +233,7 @@ def _run(
     except subprocess.TimeoutExpired:
         raise NoAnswer(f"{command[0]} took more than {seconds} seconds") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in a name
-        raise NoAnswer(f"{command[0]} could not be run: {error}") from None
+        raise NoAnswer(f"{command[0]} cannot be run here: {error}") from None
     if ended.returncode:
         said = ended.stderr.decode(errors="replace").strip()
         raise NoAnswer(f"{command[0]} ended with {ended.returncode}: {said}")

@@ -1,6 +1,12 @@
 """Looks at the volumes that are attached to this instance, and prints what it found as one JSON
 object. Runs on a verifier, as root, with the Python of Amazon Linux 2023 and nothing beside it.
 
+    python3 look_at_volumes.py BASE64 [FOLDER OF DEVICES]
+
+The argument is an object in JSON: `volumes`, each with its `id` and the numbers of `blocks`;
+`until`, the time of their recovery point; and `seconds`, for everything. Printed are `volumes`,
+each with its `hashes` and its `places`, or an `error`; and `logical`, what LVM makes of them.
+
 It never writes to a volume: each is made read-only before anything else. Where a journal has to be
 replayed, as in every snapshot of a mounted file system, an overlay takes the writes; where there
 can be none, the file system is read as it lies, and what its check then complains of says nothing.
@@ -17,12 +23,14 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +55,12 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandIn
 HEARD, TOLD = 64 * 1024, 160
 """Bytes that are kept of what a tool says; characters of it in the answer."""
 UNDO_SECONDS = 60
+INSTALLED_WITHIN = 100
+"""Seconds for one package: less than the share of the time that each of the most volumes has."""
+PACKAGES = {
+    "dmsetup": "device-mapper", "e2fsck": "e2fsprogs", "lvs": "lvm2", "xfs_repair": "xfsprogs",
+}  # fmt: skip
+"""By tool: where it comes from, if the image lacks it. Of Amazon's, that is lvm2."""
 EXT = (("e2fsck", "-f", "-n"), 4)
 CHECKS = {"ext2": EXT, "ext3": EXT, "ext4": EXT, "xfs": (("xfs_repair", "-n"), 1)}
 """By format: what looks for damage and mends nothing, and how its exit code says: there is some."""
@@ -66,42 +80,34 @@ class Patience:
     """How long something may take. Then the tool that runs for it is killed, and no other begun."""
 
     def __init__(self, seconds: float) -> None:
-        self.is_over = False
-        self._running: subprocess.Popen[bytes] | None = None
-        self._timer = threading.Timer(seconds, self._end)
+        self.ends_at = time.monotonic() + seconds
 
-    def __enter__(self) -> Patience:  # noqa: PYI034 (Python 3.9 has no Self)
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def _end(self) -> None:
-        self.is_over = True
-        if self._running:
-            self._running.kill()
+    def left(self) -> float:
+        return self.ends_at - time.monotonic()
 
     def run(self, *command: str, also_errors: bool = False) -> tuple[int, str]:
         """Its exit code and the beginning of what it says. Raises Trouble if it did not end."""
-        if self.is_over:
+        if self.left() <= 0:
             raise Trouble("the time for this volume is over")
+        lacking = install(command[0])
         errors = subprocess.STDOUT if also_errors else subprocess.DEVNULL
         try:
-            self._running = subprocess.Popen(  # noqa: S603 (fixed names; no shell)
+            process = subprocess.Popen(  # noqa: S603 (fixed names; no shell)
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
                 env={**os.environ, "LC_ALL": "C"},
             )  # fmt: skip
         except OSError as error:
-            raise Trouble(f"{command[0]} cannot be run here: {error.strerror}") from error
-        with self._running as process:
-            if self.is_over:
-                process.kill()
+            why = lacking or error.strerror
+            raise Trouble(f"{command[0]} cannot be run here: {why}") from error
+        timer = threading.Timer(self.left(), process.kill)
+        timer.start()
+        with process:
             assert process.stdout is not None  # noqa: S101 (it was asked for)
             heard = process.stdout.read(HEARD)
             while process.stdout.read(HEARD):  # a checker may have gigabytes to say
                 pass
-        if self.is_over:
+        timer.cancel()
+        if self.left() <= 0:
             raise Trouble(f"{command[0]} did not end in time")
         return process.returncode, heard.decode("utf-8", "replace")
 
@@ -109,7 +115,7 @@ class Patience:
         """What it says. Raises Trouble if it failed."""
         code, heard = self.run(*command, also_errors=True)
         if code:
-            raise Trouble(f"{command[0]} failed with {code}: {first_words(heard)}")
+            raise Trouble(f"{command[0]} ended with {code}: {first_words(heard)}")
         return heard.strip()
 
 
@@ -120,8 +126,22 @@ def first_words(heard: str) -> str:
 
 def undo(*command: str) -> None:
     """However late it is; what stays goes with the instance."""
-    with Patience(UNDO_SECONDS) as patience, contextlib.suppress(Trouble):
-        patience.run(*command)
+    with contextlib.suppress(Trouble):
+        Patience(UNDO_SECONDS).run(*command)
+
+
+@cache
+def install(tool: str) -> str:
+    """Unless it is there. Why it cannot be, if so: once is enough. From the distribution's own
+    repository, which lies in S3:
+    https://docs.aws.amazon.com/linux/al2023/ug/managing-repos-os-updates.html
+    """
+    if tool in PACKAGES and not shutil.which(tool):
+        try:
+            Patience(INSTALLED_WITHIN).told("dnf", "install", "-y", "-q", PACKAGES[tool])
+        except Trouble as trouble:
+            return str(trouble)
+    return ""
 
 
 # ── Disks ─────────────────────────────────────────────────────────────────────────────────────────
@@ -139,24 +159,21 @@ def look_at(
     disk = str((devices / name).resolve())
     if not Path(disk).exists():
         raise Trouble("it is not attached to this instance")
-    patience.told("blockdev", "--setro", disk)
-    partitions = partitions_of(disk, patience)
-    for partition in partitions.values():
-        patience.told("blockdev", "--setro", partition)
+    paths = {"disk": disk, **partitions_of(disk, patience)}
+    patience.told("blockdev", "--setro", *paths.values())
     hashes = [hash_of(disk, number) for number in volume["blocks"]]
-    paths = {"disk": disk, **{f"partition {n}": path for n, path in partitions.items()}}
     places = [look_into(place, path, until, patience) for place, path in paths.items()]
     lvm.extend(paths[one["place"]] for one in places if one.get("format") == LVM)
     return {"hashes": hashes, "places": places}
 
 
-def partitions_of(disk: str, patience: Patience) -> dict[int, str]:
-    """Paths by number. The numbers are behind the disk's own name: nvme1n1p128, xvdf1."""
+def partitions_of(disk: str, patience: Patience) -> dict[str, str]:
+    """Paths by place. The numbers are behind the disk's own name: nvme1n1p128, xvdf1."""
     heard = patience.told("lsblk", "--json", "--paths", "--output", "NAME,TYPE", disk)
     try:
         [shown] = json.loads(heard)["blockdevices"]
         paths = [one["name"] for one in shown.get("children", []) if one["type"] == "part"]
-        return {int(path[len(shown["name"]) :].lstrip("p")): path for path in paths}
+        return {f"partition {path[len(shown['name']) :].lstrip('p')}": path for path in paths}
     except (ValueError, KeyError) as error:
         raise Trouble(f"lsblk shows what is not understood: {first_words(heard)}") from error
 
@@ -257,7 +274,7 @@ def counted(top: Path, until: float, patience: Patience) -> dict[str, Any]:
         try:
             with os.scandir(waiting.pop()) as entries:
                 for entry in entries:
-                    if patience.is_over:
+                    if patience.left() <= 0:
                         return {**found, "whole": False}
                     status = entry.stat(follow_symlinks=False)
                     if found["newest"] < status.st_mtime <= until:
@@ -295,30 +312,33 @@ def logical(paths: list[str], until: float, patience: Patience) -> dict[str, Any
         f'devices {{ use_devicesfile=0 filter=[ {allowed}, "r|.*|" ] }}'
         " global { metadata_read_only=1 }"
     )
-    with contextlib.ExitStack() as undone:
-        groups = sorted({row["vg_name"] for row in report("vgs", "vg_name", config, patience)})
+    rows = listed(config, patience)
+    groups = sorted({row["vg_name"] for row in rows})
+    only_read = f"{config} activation {{ read_only_volume_list={json.dumps(groups)} }}"
+    names = {row["lv_dm_path"]: f"{row['vg_name']}/{row['lv_name']}" for row in rows}
+    try:
         for group in groups:
-            only_read = f'{config} activation {{ read_only_volume_list=[ "{group}" ] }}'
             patience.told("vgchange", "--activate", "y", "--config", only_read, group)
-            undone.callback(undo, "vgchange", "--activate", "n", "--config", config, group)
-        rows = report("lvs", "lv_dm_path,vg_name,lv_name", config, patience)
-        names = {f"{one['vg_name']}/{one['lv_name']}": one["lv_dm_path"] for one in rows}
         places = [
             look_into(f"logical volume {name}", path, until, patience)
-            for name, path in names.items()
+            for path, name in names.items()
         ]
+    finally:
+        for group in groups:
+            undo("vgchange", "--activate", "n", "--config", config, group)
     return {"places": places}
 
 
-def report(tool: str, columns: str, config: str, patience: Patience) -> list[dict[str, str]]:
-    command = (tool, "--reportformat", "json", "--options", columns, "--config", config)
-    code, heard = patience.run(*command)
+def listed(config: str, patience: Patience) -> list[dict[str, str]]:
+    """All logical volumes, by their names and the path that each has once it is active."""
+    columns = ("--reportformat", "json", "--options", "vg_name,lv_name,lv_dm_path")
+    code, heard = patience.run("lvs", *columns, "--config", config)
     safe = re.compile("[A-Za-z0-9+_./-]*")  # what LVM lets names be made of
     with contextlib.suppress(ValueError, KeyError, IndexError):
-        rows: list[dict[str, str]] = json.loads(heard)["report"][0][tool[:-1]]
+        rows: list[dict[str, str]] = json.loads(heard)["report"][0]["lv"]
         if code == 0 and all(safe.fullmatch(text) for row in rows for text in row.values()):
             return rows
-    raise Trouble(f"{tool} failed with {code}")
+    raise Trouble(f"lvs ended with {code}")
 
 
 # ── All of it ─────────────────────────────────────────────────────────────────────────────────────
@@ -342,11 +362,10 @@ def look(request: dict[str, Any], devices: Path) -> dict[str, Any]:
 
 
 def within(seconds: float, do: Callable[[Patience], dict[str, Any]]) -> dict[str, Any]:
-    with Patience(seconds) as patience:
-        try:
-            return do(patience)
-        except (Trouble, OSError) as trouble:
-            return {"error": str(trouble)[:TOLD]}
+    try:
+        return do(Patience(seconds))
+    except (Trouble, OSError) as trouble:
+        return {"error": str(trouble)[:TOLD]}
 
 
 def fitting(answer: dict[str, Any]) -> str:
