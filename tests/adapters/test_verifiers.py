@@ -344,8 +344,8 @@ def test_drills_that_end_in_the_same_moment_leave_no_endpoint(box: Box, verifier
         one.asks()
     seen = verifier.left()
     assert not [one for one in seen if one.what.startswith("endpoint")]
-    for one in seen:
-        verifier.remove(one, box.clock.now())
+    for left in seen:
+        verifier.remove(left, box.clock.now())
     drills[1].dismantle()
     assert (box.endpoints(), verifier.left()) == ([], [])
 

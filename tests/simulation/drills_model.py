@@ -16,6 +16,7 @@ from tests.simulation.drills_records import (
     DAY,
     LEVELS,
     LONGEST,
+    MONTH,
     READING,
     Begun,
     Document,

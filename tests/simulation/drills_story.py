@@ -199,6 +199,8 @@ def _end(trouble: Trouble, made: Account) -> None:
             _switch_ticks(cloud, "ENABLED")
         case "killed" | "throttled" | "events lost":
             cloud.mischief.calm()
+            # As its runbook has it: what was given up waits there, until somebody has looked.
+            cloud.client("sqs").purge_queue(QueueUrl=cloud.physical_id("DrillRestoresUnhandled"))
         case "verifier silent":
             verifiers.installed_in(cloud)._takes = None
         case "key disabled":

@@ -114,7 +114,7 @@ VOLUMES = (
     Bad(DISK, "restored by half", CHECK, RESTORED,
         harm.restored_badly(lambda blocks, snapshot: blocks.truncate(snapshot, harm.CUT_AT))),
     Bad(DISK, "restored with a flipped bit", CHECK, RESTORED,
-        after(BLOCKS, harm.restored_with_another_flipped)),
+        after(BLOCKS, harm.restored_with_a_flipped_bit)),
     Bad(DISK, "restored without a superblock", CHECK, "restored format of partition 1",
         harm.restored_badly(
             lambda blocks, snapshot: blocks.overwrite(snapshot, ROOT_AT, harm.ZEROS))),

@@ -152,7 +152,7 @@ def restored_badly(harm: Callable[[ebs_blocks.EbsBlocks, str], object], device: 
     return act
 
 
-def restored_with_another_flipped(made: Account, name: str) -> None:
+def restored_with_a_flipped_bit(made: Account, name: str) -> None:
     """One bit of a block that the first look has kept."""
     number = max(sampled(made, name))
     restored_badly(lambda switches, snapshot: switches.tamper(snapshot, number))(made, name)

@@ -57,7 +57,6 @@ def test_what_a_drill_costs(
         (Kind.DATABASE, Shape("db.z9.48xlarge"), "taken as $29.18 an hour"),
         (Kind.CLUSTER, Shape("db.serverless", "aurora-mysql"), "8 capacity units"),
         (Kind.DATABASE, Shape("db.m5.large", "sqlserver-se"), "sqlserver-se: taken as 5 times"),
-        (Kind.VOLUME, Shape(), "type of vol-0a not known: taken as the dearest"),
     ],
 )
 def test_what_is_unknown_is_taken_as_dear_and_said(kind: Kind, shape: Shape, says: str) -> None:

@@ -60,7 +60,7 @@ def test_people_are_told_where_the_page_is_and_until_when() -> None:
     (asked,) = world.news("ExerciseAsked")
 
     assert asked["page"] in world.written.pages
-    assert asked["by"] == [ALICE]
+    assert asked["by"] == ALICE
     assert asked["until"].startswith("2026-11-26T02:0")
     assert DRILL in world.written.pages[asked["page"]].replace("&#x27;", "'")
 

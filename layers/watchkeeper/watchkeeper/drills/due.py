@@ -67,10 +67,13 @@ class Due:
 
     @property
     def earliest(self) -> datetime:
-        """When it may be taken to spread the work: half an interval early, what failed never."""
+        """When it may be taken to spread the work: half an interval early. What failed is taken by
+        the choice of the same day: it failed minutes after one, and is due minutes after another.
+        """
         if self.last is None:
             return datetime.min.replace(tzinfo=UTC)
-        return self.at - self.interval / 2 if self.last.verdict is Verdict.PASSED else self.at
+        early = self.interval / 2 if self.last.verdict is Verdict.PASSED else READING_GRACE
+        return self.at - early
 
     def grace(self) -> timedelta:
         return READING_GRACE if self.level in READING else RESTORING_GRACE
