@@ -99,6 +99,9 @@ year: $(READY)  ## Live a year of nights in which much goes wrong, and check it;
 restores: $(READY)  ## Drill bad restores and good ones, and count which are caught; ARGS='cluster empty' for some
 	@$(RUN) -m tests.simulation.restores $(ARGS)
 
+drills-year: $(READY)  ## Live a year of restore drills in which much goes wrong, and judge it; ARGS=<seed>
+	@$(RUN) -m tests.simulation.drills_year $(ARGS)
+
 lock: $(READY)  ## Lock the dependencies after a change of pyproject.toml; ARGS=--upgrade for newer ones
 	@$(UV) lock $(ARGS)
 	@$(EXPORT_LAYER) > layers/dependencies/requirements.txt
@@ -137,4 +140,4 @@ $(SAM_READY) $(CHECKOV_READY) $(MINISTACK_READY): .tools/%/.ready: uv.lock $(REA
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
 	@touch $@
 
-.PHONY: help demo cloud deploy-local invoke verify-evidence test check check-code check-template check-locks fix bench year restores lock build clean
+.PHONY: help demo cloud deploy-local invoke verify-evidence test check check-code check-template check-locks fix bench year restores drills-year lock build clean

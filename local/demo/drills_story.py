@@ -19,7 +19,7 @@ POLICY: Mapping[str, Any] = {
     "version": 1,
     "every": {"check": "7d"},
     "plans": {"gold": {"rto": "4h"}, "silver": {"rto": "8h"}, "postgres": {"rto": "8h"}},
-    "budget": {"at_once": 2, "per_run_usd": 30, "per_month_usd": 180},
+    "budget": {"at_once": 2, "per_run_usd": 5, "per_month_usd": 30},
     "checks": [
         {
             "tag": {"key": "environment", "value": "production"},

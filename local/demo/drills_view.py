@@ -98,12 +98,12 @@ def _proofs(state: DrillsState) -> Table:
         ("resource", {"ratio": 1}),
         ("", {"width": 8}),
         ("plan", {"width": 8}),
-        ("last proved", {"width": 12}),
+        ("proved", {"width": 6}),
         ("age", {"justify": "right", "width": 5}),
         ("RPO", {"justify": "right", "width": 4}),
         ("took", {"justify": "right", "width": 6}),
         ("RTO", {"justify": "right", "width": 4}),
-        ("verdict", {"width": 15}),
+        ("verdict", {"width": 13}),
     )
     for one in state.proved:
         last = one.passed
@@ -112,7 +112,7 @@ def _proofs(state: DrillsState) -> Table:
             plain(one.name),
             NOUNS[one.kind],
             plan_text(one.plan),
-            f"{last.evidence.ended_at:%d %b %H:%M}" if last else "never",
+            f"{last.evidence.ended_at:%d %b}" if last else "never",
             compact(last.age) if last and last.age is not None else "–",
             compact(one.rpo),
             span(reached) if reached is not None else "–",
@@ -124,7 +124,7 @@ def _proofs(state: DrillsState) -> Table:
 
 def _verdict(one: Proved) -> Text:
     if one.failed:
-        return Text(f"✘ failed {one.failed.evidence.ended_at:%d %b}", style="bold red")
+        return Text(f"✘ on {one.failed.evidence.ended_at:%d %b}", style="bold red")
     if one.passed is None:
         return Text("– only read", style="yellow")
     return Text("✔ by an older" if one.passed.is_older else "✔ proved", style="green")
@@ -133,11 +133,11 @@ def _verdict(one: Proved) -> Text:
 def _phases(state: DrillsState) -> Table:
     table = listing(
         ("resource", {"ratio": 1}),
-        ("restore", {"justify": "right", "width": 8}),
+        ("restore", {"justify": "right", "width": 7}),
         ("all data", {"justify": "right", "width": 8}),
-        ("check", {"justify": "right", "width": 8}),
-        ("take down", {"justify": "right", "width": 9}),
-        ("estimate", {"justify": "right", "width": 8}),
+        ("check", {"justify": "right", "width": 6}),
+        ("removal", {"justify": "right", "width": 7}),
+        ("cost", {"justify": "right", "width": 6}),
         ("evidence", {"width": 25, "no_wrap": True}),
     )
     for one in state.restores:

@@ -103,7 +103,7 @@ class TestTwoDays:
             ended = datetime.fromisoformat(one["ended_at"])
             took = span(timedelta(seconds=one["rto_seconds"]["reached"]))
             [line] = [line for line in proofs.splitlines() if f" {one['name']} " in line]
-            assert f"{ended:%d %b %H:%M}" in line
+            assert f" {ended:%d %b} " in line
             assert f" {took} " in line
             assert ("✔" in line) == (one["verdict"] == "passed")
             assert f" {one['name']} " in phases

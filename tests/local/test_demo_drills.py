@@ -116,13 +116,13 @@ def said(*resources: Proved) -> dict[str, str]:
 
 
 def test_a_proof_shows_when_how_old_how_long_and_against_what() -> None:
-    shown = "guests database gold 25 Nov 09:24 7 h 14 h 15 min 4 h ✔ proved"
+    shown = "guests database gold 25 Nov 7 h 14 h 15 min 4 h ✔ proved"
     assert line_of(READ, PASSED) == shown
 
 
 def test_what_failed_last_shows_what_was_proved_before_it() -> None:
-    assert line_of(PASSED, FAILED).endswith("25 Nov 09:24 7 h 14 h 15 min 4 h ✘ failed 25 Nov")
-    assert "gold never – 14 h – 4 h ✘ failed 25 Nov" in line_of(FAILED)
+    assert line_of(PASSED, FAILED).endswith("gold 25 Nov 7 h 14 h 15 min 4 h ✘ on 25 Nov")
+    assert "gold never – 14 h – 4 h ✘ on 25 Nov" in line_of(FAILED)
 
 
 def test_what_was_only_read_is_no_proof() -> None:

@@ -180,8 +180,8 @@ def test_instances_of_nobodys_drill_are_managed_as_before(box: Box) -> None:
 
 
 def test_a_verifier_ends_by_itself_unless_somebody_was_first(box: Box) -> None:
-    """Using_ChangingInstanceInitiatedShutdownBehavior.html; terminating-instances.html: one that was
-    terminated is shown for about an hour, and long forgotten when its own end comes.
+    """Using_ChangingInstanceInitiatedShutdownBehavior.html, terminating-instances.html: one that is
+    terminated is shown for an hour or so, and long forgotten when its own end comes.
     """
     user_data = "#!/bin/bash\nshutdown -P +240\n"
     ending = {"UserData": user_data, "InstanceInitiatedShutdownBehavior": "terminate"}

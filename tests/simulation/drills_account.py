@@ -34,8 +34,8 @@ def _plan(rpo: str, schedule: str, keep: int) -> dict[str, Any]:
 BACKUPS: dict[str, Any] = {
     "version": 1,
     "plans": {
-        "gold": _plan("4d", "30 2 * * SUN,TUE,THU", 4),
-        "silver": _plan("5d", "30 2 * * MON,THU", 3),
+        "gold": _plan("5d", "30 2 * * SUN,WED", 4),
+        "silver": _plan("8d", "30 2 * * WED", 3),
         "bronze": _plan("8d", "30 2 * * SUN", 3),
     },
     "removal": {"schedule": "0 6 * * MON", "cap": 100, "failed_after": "1d"},

@@ -86,8 +86,10 @@ def _late(seen: Seen, member: Member, level: str, said: Sequence[Document]) -> I
 
 
 def _due(before: Sequence[Document], interval: timedelta, owed: datetime) -> datetime:
-    passed = max((one.ended_at for one in before if one.verdict == "passed"), default=None)
-    failed = max((one.ended_at for one in before if one.verdict == "failed"), default=None)
+    """Of each level only the newest verdict says anything."""
+    newest = {one.level: one for one in before}.values()
+    passed = max((one.ended_at for one in newest if one.verdict == "passed"), default=None)
+    failed = max((one.ended_at for one in newest if one.verdict == "failed"), default=None)
     if failed is None or (passed is not None and passed >= failed):
         return (passed or owed) + interval
     again = failed + min(AGAIN, interval)

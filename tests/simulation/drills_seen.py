@@ -242,9 +242,9 @@ def excuses(year: Year) -> Iterator[Excuse]:
         match one.what:
             case "verifier silent":
                 yield Excuse(one.begins, one.ends, ("check",))
-            case "key disabled":  # and until the next nights of its plan
+            case "key disabled":  # and until the next night of its plan
                 secret = year.made.arns[SECRET]
-                yield Excuse(one.begins, one.ends + 4 * DAY, resource=secret)
+                yield Excuse(one.begins, one.ends + 7 * DAY, resource=secret)
             case "not signed":
                 yield Excuse(one.begins, one.ends, ("exercise",))
             case _:

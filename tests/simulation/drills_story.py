@@ -56,6 +56,12 @@ SOMETIMES: dict[What, int] = {
 """What a week may bring, by weight; the others have weeks of their own."""
 APPOINTED: dict[int, What] = {13: "key disabled", 24: "not signed", 31: "policy refused"}
 """By number of the week, where the year is long enough."""
+POLICY_THEN = next(
+    policy
+    for after, policy in reversed(POLICIES)
+    if any(after <= week * WEEK for week, what in APPOINTED.items() if what == "policy refused")
+)
+"""What is written again in the place of what was refused."""
 LASTS: dict[What, timedelta] = {
     "throttled": HOUR,
     "emptied": 6 * DAY,  # every new recovery point: one alone would rarely be chosen
@@ -161,35 +167,33 @@ def _put(text: str, made: Account) -> None:
 
 
 def _begin(trouble: Trouble, made: Account) -> None:
-    cloud, mischief = made.cloud, made.cloud.mischief
-    match trouble.what:
-        case "ticks lost":
-            _switch_ticks(cloud, "DISABLED")
-        case "killed":
-            _kill(cloud, Random(trouble.seed))
-        case "throttled":
-            _throttle(cloud)
-        case "events lost":
-            mischief.trouble_events(drop=1.0)
-        case "verifier silent":
-            verifiers.installed_in(cloud).never_answers()
-        case "key disabled":
-            cloud.client("kms").disable_key(KeyId=made.key)
-        case "policy refused":
-            put_policy(cloud, "drills", REFUSED)
-        # What the others mean is asked for when it matters.
+    if act := BEGINNINGS.get(trouble.what):
+        act(trouble, made)
 
 
-def _kill(cloud: Cloud, random: Random) -> None:
+def _kill(trouble: Trouble, made: Account) -> None:
     """Three invocations, at any of the calls of some hundred that a day makes."""
+    random = Random(trouble.seed)
     for _ in range(3):
         moment: Literal["before", "after"] = random.choice(("before", "after"))
-        cloud.mischief.kill("DrillRestores", random.randint(1, 900), moment)
+        made.cloud.mischief.kill("DrillRestores", random.randint(1, 900), moment)
 
 
-def _throttle(cloud: Cloud) -> None:
+def _throttle(_: Trouble, made: Account) -> None:
     for service in ("rds", "ec2", "ebs", "ssm", "kms"):
-        cloud.mischief.throttle(service, "*")
+        made.cloud.mischief.throttle(service, "*")
+
+
+BEGINNINGS: dict[What, Callable[[Trouble, Account], object]] = {
+    "ticks lost": lambda _, made: _switch_ticks(made.cloud, "DISABLED"),
+    "killed": _kill,
+    "throttled": _throttle,
+    "events lost": lambda _, made: made.cloud.mischief.trouble_events(drop=1.0),
+    "verifier silent": lambda _, made: verifiers.installed_in(made.cloud).never_answers(),
+    "key disabled": lambda _, made: made.cloud.client("kms").disable_key(KeyId=made.key),
+    "policy refused": lambda _, made: put_policy(made.cloud, "drills", REFUSED),
+}
+"""What the others mean is asked for when it matters."""
 
 
 def _end(trouble: Trouble, made: Account) -> None:
@@ -206,8 +210,9 @@ def _end(trouble: Trouble, made: Account) -> None:
         case "key disabled":
             cloud.client("kms").enable_key(KeyId=made.key)
         case "policy refused":
-            since = max(after for after, _ in POLICIES if after <= 31 * WEEK)
-            put_policy(cloud, "drills", json.dumps(dict(POLICIES)[since]))
+            put_policy(cloud, "drills", json.dumps(POLICY_THEN))
+        case "emptied" | "unrestorable" | "not signed":
+            pass
 
 
 def _switch_ticks(cloud: Cloud, state: str) -> None:

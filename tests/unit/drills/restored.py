@@ -19,11 +19,19 @@ from watchkeeper.drills import metadata
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import Evidence, digest
 from watchkeeper.drills.exercise import EXERCISE
-from watchkeeper.drills.exercise_page import Where
 from watchkeeper.drills.model import Begun, Check, Level, Proof, SignOff
 from watchkeeper.drills.policy import DrillsPolicy
 from watchkeeper.drills.restore import RESTORE
-from watchkeeper.drills.restoring import Answers, Facts, Left, Pending, Restoring, Stands, State
+from watchkeeper.drills.restoring import (
+    Answers,
+    Facts,
+    Left,
+    Pending,
+    Restoring,
+    Stands,
+    State,
+    Where,
+)
 from watchkeeper.news.every import EVERY
 from watchkeeper.runs.engine import Engine
 from watchkeeper.runs.record import Run, new_run

@@ -29,7 +29,8 @@ def drills(run: Run | None, begun_at: Any, *, is_running: bool = True, usd: floa
     """How many are chosen beside one that was begun, where one at a time is allowed."""
     one = Begun(RUN, arn(Kind.TABLE, "other"), "p", Level.CHECK, begun_at, usd, is_running)
     cloud: Any = SimpleNamespace(
-        stack="watchkeeper", policy=lambda: POLICY, known=lambda everyone: Known(), shapes=lambda everyone: {},
+        stack="watchkeeper", policy=lambda: POLICY,
+        known=lambda everyone: Known(), shapes=lambda everyone: {},
         begun=SimpleNamespace(since=lambda at: [one] if begun_at >= at else []),
         runs=SimpleNamespace(find=lambda run_id: run),
     )  # fmt: skip

@@ -61,6 +61,17 @@ def test_what_failed_is_not_waited_for_longer_than_its_interval() -> None:
     assert due(one, Level.METADATA, timedelta(days=1), LONG_AGO).at == NOW
 
 
+@pytest.mark.parametrize(("interval", "after"), [(1, 1), (14, 7)])
+def test_what_failed_is_taken_by_a_choice_of_the_same_hour(interval: int, after: int) -> None:
+    """It ends minutes after a choice; the next but one would be overdue."""
+    one, ended = subject(), NOW - timedelta(days=after) + timedelta(minutes=10)
+    failed = proof(one.resource, Level.METADATA, ended, Verdict.FAILED)
+    one = replace(one, proofs={Level.METADATA: failed})
+    again = due(one, Level.METADATA, timedelta(days=interval), LONG_AGO)
+    assert again.earliest <= NOW < again.at
+    assert again.earliest > NOW - timedelta(days=1)
+
+
 def test_a_level_that_a_higher_one_covers_as_often_is_not_asked_for() -> None:
     assert list(levels_of(subject(), POLICY)) == [
         Level.EXERCISE, Level.CHECK, Level.BLOCKS, Level.METADATA

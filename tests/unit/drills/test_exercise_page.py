@@ -12,8 +12,9 @@ import pytest
 from tests.unit.drills.fleet import NOW, arn, point
 from watchkeeper import naming, triggers
 from watchkeeper.backups.model import Kind, Part
-from watchkeeper.drills.exercise_page import COMMANDS, Handout, Where, exercise_page
+from watchkeeper.drills.exercise_page import COMMANDS, Handout, exercise_page
 from watchkeeper.drills.model import Level
+from watchkeeper.drills.restoring import Where
 from watchkeeper.triggers import SignOffNow
 
 ROUNDS = (

@@ -6,30 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from watchkeeper import naming, telemetry
-from watchkeeper.aws.begun import BegunTable
-from watchkeeper.aws.catalogue import Catalogue, CoverageTable, PolicyTable, TargetTable
+from watchkeeper.aws.catalogue import PolicyTable
 from watchkeeper.aws.clock import Clock
-from watchkeeper.aws.drills import DrillTable
-from watchkeeper.aws.dynamodb_backups import TableBackup
-from watchkeeper.aws.ebs_blocks import SnapshotBlocks
-from watchkeeper.aws.ec2 import Snapshots
-from watchkeeper.aws.evidence import EvidenceStore
-from watchkeeper.aws.keys import Keys
-from watchkeeper.aws.objects import Manifests
-from watchkeeper.aws.other_points import OtherPoints
 from watchkeeper.aws.parameters import Parameters
-from watchkeeper.aws.proofs import ProofTable
-from watchkeeper.aws.rds import DatabaseSnapshots
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.aws.topics import Topics
 from watchkeeper.backups import model as backups
-from watchkeeper.backups.model import Service
-from watchkeeper.drills import choosing, steps
-from watchkeeper.drills.drilling import Drilling
-from watchkeeper.drills.due import overdue
-from watchkeeper.drills.exercise import SIGN_OFF
-from watchkeeper.drills.exercise_page import Where
-from watchkeeper.drills.kinds import restorers_in, verifier_in
+from watchkeeper.drills import steps
 from watchkeeper.drills.model import CAPABILITY, SignOff
 from watchkeeper.policies import Policies
 from watchkeeper.quoting import quoted
@@ -49,6 +32,7 @@ from watchkeeper.triggers import (
 
 # Reading a policy costs 20 ms of a cold start; it is imported by what reads one.
 if TYPE_CHECKING:
+    from watchkeeper.drills.drilling import Drilling
     from watchkeeper.drills.policy import DrillsPolicy
     from watchkeeper.policy import BackupsPolicy
     from watchkeeper.policy_text import PolicyDecision
@@ -107,6 +91,8 @@ class DrillRestores:
 
     def _shown(self, now: datetime) -> dict[str, Any]:
         """Reads the policy that is in force, and changes nothing."""
+        from watchkeeper.drills import choosing  # noqa: PLC0415 (as above)
+
         choice = choosing.chosen(self.cloud.subjects(), self.cloud, now)
         return {
             "drills": [
@@ -122,6 +108,8 @@ class DrillRestores:
         }
 
     def _measure_overdue(self, policy: "DrillsPolicy", now: datetime) -> None:
+        from watchkeeper.drills.due import overdue  # noqa: PLC0415 (as above)
+
         subjects = self.cloud.subjects()
         late = overdue(subjects, policy, now, self.cloud.known(subjects))
         telemetry.count("DrillsOverdue", len(late))
@@ -148,6 +136,8 @@ class DrillRestores:
         """Raises BadTrigger for who may not sign: the policy says who may. And for what does not
         wait for it: a slip in the name would be found out only when the exercise has failed.
         """
+        from watchkeeper.drills.exercise import SIGN_OFF  # noqa: PLC0415 (as above)
+
         may = self.policy.in_force().sign_off
         if trigger.by not in may:
             raise BadTrigger(
@@ -165,7 +155,7 @@ class DrillRestores:
         return trigger.run
 
     def _start(self, run_id: str, now: datetime, **facts: str) -> str:
-        table = steps.WORKFLOWS[facts.get("workflow", "")]
+        table = steps.table(facts.get("workflow", ""))
         self.runs.start(new_run(run_id, table, now, **facts))
         return run_id
 
@@ -177,36 +167,8 @@ class DrillRestores:
         return decide_policy(good.get("text"), None).policy if good else None
 
     @cached_property
-    def cloud(self) -> Drilling:
-        table, stack, bucket = (
-            self.settings.table, self.settings.stack, self.settings.evidence_bucket,
-        )  # fmt: skip
-        verifier = verifier_in(self.settings)
-        return Drilling(
-            stack=stack,
-            policy=self.policy.in_force,
-            since=self.policy.since,
-            backups=self._backups_policy,
-            shown={
-                Service.EC2: Snapshots(stack),
-                Service.RDS: DatabaseSnapshots(stack, self.settings.place),
-                Service.DYNAMODB: TableBackup(stack),
-            },
-            blocks=SnapshotBlocks(),
-            keys=Keys(),
-            manifests=Manifests(bucket),
-            evidence=EvidenceStore(bucket),
-            proofs=ProofTable(table, stack),
-            drills=DrillTable(table),
-            targets=TargetTable(table),
-            catalogue=Catalogue(table, stack),
-            others=OtherPoints(table, stack),
-            coverage=CoverageTable(table),
-            begun=BegunTable(table, stack),
-            runs=self.runs,
-            restorers=restorers_in(self.settings, verifier),
-            where=Where(
-                self.settings.subnet_group, self.settings.database_group, self.settings.zone
-            ),
-            verifier=verifier,
-        )
+    def cloud(self) -> "Drilling":
+        """Its adapters and kinds are half of a cold start: put together by what needs them."""
+        from watchkeeper.drills.composed import drilling_in  # noqa: PLC0415 (as above)
+
+        return drilling_in(self.settings, self.runs, self.policy, self._backups_policy)

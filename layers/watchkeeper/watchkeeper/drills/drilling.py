@@ -23,9 +23,8 @@ from watchkeeper.backups.manifest import BadManifest, Manifest
 from watchkeeper.backups.model import RecoveryPoint, Service, Snapshot, State, Target
 from watchkeeper.drills.costs import Shape, shape_of
 from watchkeeper.drills.due import Known
-from watchkeeper.drills.exercise_page import Where
 from watchkeeper.drills.model import Level, Proof, Subject
-from watchkeeper.drills.restoring import Remover, Restorer
+from watchkeeper.drills.restoring import Remover, Restorer, Where
 from watchkeeper.runs.record import Run
 
 if TYPE_CHECKING:  # reading a policy costs 20 ms of a cold start, and most wake-ups need none

@@ -14,16 +14,7 @@ from watchkeeper import naming
 from watchkeeper.backups.model import Kind, RecoveryPoint
 from watchkeeper.drills.markup import code, facts, moment, paragraph, quiet, section, text
 from watchkeeper.drills.page import SIGNATURES, document
-
-
-@dataclass(frozen=True)
-class Where:
-    """The isolation that a person restores into."""
-
-    subnet_group: str
-    database_group: str
-    """The security group of restored databases."""
-    zone: str
+from watchkeeper.drills.restoring import Where
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,16 @@ class Left:
     """As its adapter has it."""
 
 
+@dataclass(frozen=True)
+class Where:
+    """The isolation that drills restore into, as people need to know it."""
+
+    subnet_group: str
+    database_group: str
+    """The security group of restored databases."""
+    zone: str
+
+
 class Remover(Protocol):
     """Finds and removes what drills have made."""
 

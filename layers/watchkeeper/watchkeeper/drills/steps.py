@@ -1,27 +1,38 @@
 """What each run of drills does, step by step: a round of them, one that restores something, an
 exercise of people, and the janitor.
+
+A wake-up needs one of these tables, and what it acts on is half of a cold start: each is imported
+when it is needed.
 """
+# ruff: noqa: PLC0415 (as said above)
 
 from collections.abc import Sequence
-from datetime import timedelta
 
-from watchkeeper.drills.choosing import ensure_begun, ensure_chosen
-from watchkeeper.drills.exercise import EXERCISE
-from watchkeeper.drills.janitor import JANITOR
-from watchkeeper.drills.reading import ensure_looked, ensure_reported
-from watchkeeper.drills.restore import RESTORE
 from watchkeeper.runs.record import Run, Step
-
-ROUND = (
-    Step("choose", ensure_chosen,   within=timedelta(hours=1)),
-    Step("begin",  ensure_begun,    within=timedelta(hours=1)),
-    Step("look",   ensure_looked,   within=timedelta(hours=6)),
-    Step("report", ensure_reported, within=timedelta(hours=1)),
-)  # fmt: skip
-
-
-WORKFLOWS = {"": ROUND, "restore": RESTORE, "exercise": EXERCISE, "janitor": JANITOR}
 
 
 def workflow(run: Run) -> Sequence[Step]:
-    return WORKFLOWS.get(run.facts.get("workflow", ""), ())
+    return table(run.facts.get("workflow", ""))
+
+
+def table(name: str) -> Sequence[Step]:
+    """Stored names; of one that this version does not know, no steps."""
+    match name:
+        case "":
+            from watchkeeper.drills.rounds import ROUND
+
+            return ROUND
+        case "restore":
+            from watchkeeper.drills.restore import RESTORE
+
+            return RESTORE
+        case "exercise":
+            from watchkeeper.drills.exercise import EXERCISE
+
+            return EXERCISE
+        case "janitor":
+            from watchkeeper.drills.janitor import JANITOR
+
+            return JANITOR
+        case _:
+            return ()
