@@ -136,7 +136,7 @@ def test_an_instance_is_restored_once_in_isolation(box: Box, restorer: DatabaseR
     assert [one["DBParameterGroupName"] for one in shown["DBParameterGroups"]] == ["tuned"]
     assert shown["DBSubnetGroup"]["DBSubnetGroupName"] == "drills"
     groups = [one["VpcSecurityGroupId"] for one in shown["VpcSecurityGroups"]]
-    assert groups == [restorer.isolation.security_group]
+    assert groups == [restorer.isolation.database_group]
     for setting in ("PubliclyAccessible", "MultiAZ", "DeletionProtection"):
         assert not shown[setting]
     assert shown["BackupRetentionPeriod"] == 0
@@ -346,7 +346,7 @@ def test_nothing_without_a_drills_tag_is_made_or_deleted(
     aws = box.client("ec2")
     snapshot = snapshot_of(aws)
     [shown] = aws.describe_volumes()["Volumes"]
-    volume = restores_ec2.RestoredVolume(shown["VolumeId"], "available", "", "", TWO_O_CLOCK, None)
+    volume = restores_ec2.RestoredVolume(shown["VolumeId"], "available", "", "", None)
     verifier = verifiers.Instance("i-0123456789abcdef0", "running", TWO_O_CLOCK)
     for call in (
         lambda: VolumeDismantler().delete(volume),

@@ -646,7 +646,6 @@ def test_everything_of_a_drill_is_found_and_removed(drills: Drills) -> None:
     drills.restores.ask(one)
     [left] = drills.restores.left()
     assert (left.what, left.drill, left.stack, left.expires_at) == (f"table {NAME}", NAME, "", None)
-    assert left.thing.created_at == drills.box.clock.now()
     assert drills.restores.remove(left, TWO_O_CLOCK) != ""
     drills.box.wait(10)
     drills.secured(one)

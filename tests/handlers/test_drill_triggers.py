@@ -11,7 +11,7 @@ from tests.crash.night import items
 from tests.crash.restores import DISK, RATES, Account, account, drill, settle
 
 ALICE = "ops@example.com"
-READS = frozenset({"GetItem", "GetParameter", "Query"})
+READS = frozenset({"GetItem", "GetObject", "GetParameter", "Query"})
 SIGN: dict[str, Any] = {"trigger": "sign-off", "by": ALICE, "passed": True}
 
 

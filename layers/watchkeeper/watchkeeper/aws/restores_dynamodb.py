@@ -6,7 +6,6 @@ No restore takes tags: until a table is active its name alone says whose it is.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -40,7 +39,6 @@ class RestoredTable:
     arn: str
     state: str
     """In the words of DynamoDB: `CREATING`, `ACTIVE`, `DELETING`."""
-    created_at: datetime
     keys: tuple[str, ...]
     """The names of the attributes that make up its key."""
     source: str
@@ -233,7 +231,6 @@ def _table(found: Mapping[str, Any]) -> RestoredTable:
         name=found["TableName"],
         arn=found["TableArn"],
         state=found["TableStatus"],
-        created_at=found["CreationDateTime"],
         keys=key_names(found),
         source=summary.get("SourceBackupArn") or summary.get("SourceTableArn", ""),
         is_protected=found.get("DeletionProtectionEnabled", False),

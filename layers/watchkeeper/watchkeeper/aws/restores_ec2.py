@@ -8,7 +8,6 @@ template.yaml say the same.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -41,7 +40,6 @@ class RestoredVolume:
     snapshot: str
     attached_to: str
     """The id of an instance; empty if to none."""
-    created_at: datetime
     initialised: int | None
     """Percent of its blocks that need no more fetching; None while EC2 does not say."""
     tags: Tags = field(default_factory=dict)
@@ -199,7 +197,6 @@ def _volume(found: Described, progress: int | None) -> RestoredVolume:
         state=found["State"],
         snapshot=found.get("SnapshotId", ""),
         attached_to=held.get("InstanceId", ""),
-        created_at=found["CreateTime"],
         initialised=progress,
         tags=tags_of(found),
         attachment=held.get("State", ""),

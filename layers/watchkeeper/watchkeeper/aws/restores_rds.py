@@ -60,7 +60,7 @@ class Isolation:
     """Where drills restore databases: nothing leads in or out but the verifier's connection."""
 
     subnet_group: str
-    security_group: str
+    database_group: str
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class DatabaseRestorer(_Rds):
                 DBInstanceIdentifier=name,
                 DBSnapshotIdentifier=snapshot,
                 DBSubnetGroupName=self.isolation.subnet_group,
-                VpcSecurityGroupIds=[self.isolation.security_group],
+                VpcSecurityGroupIds=[self.isolation.database_group],
                 Tags=_as_list(tags),
                 **parameters(settings, Kind.DATABASE),
             )
@@ -145,7 +145,7 @@ class DatabaseRestorer(_Rds):
                 SnapshotIdentifier=snapshot,
                 Engine=found["Engine"],
                 DBSubnetGroupName=self.isolation.subnet_group,
-                VpcSecurityGroupIds=[self.isolation.security_group],
+                VpcSecurityGroupIds=[self.isolation.database_group],
                 Tags=_as_list(tags),
                 **private,
                 **parameters(settings, Kind.CLUSTER),

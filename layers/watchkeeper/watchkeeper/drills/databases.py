@@ -183,7 +183,7 @@ class Databases:
             isolation={
                 "DBSubnetGroup": isolation.subnet_group,
                 "PubliclyAccessible": False,
-                GROUPS: [isolation.security_group],
+                GROUPS: [isolation.database_group],
             },
             tags=one.tags,
             gib=None if is_of_aurora else gib,
