@@ -81,9 +81,10 @@ def test_what_is_due_is_shown_and_nothing_is_touched(morning: Account) -> None:
     assert set(shown) == {
         "drills", "estimate_usd", "guessed", "put_off", "nothing_to_drill", "shortfalls",
     }  # fmt: skip
-    assert all(": never proved; the newest of 1, $0." in one for one in shown["drills"])
+    prices = [one.partition(": never proved; the newest of 1, $")[2] for one in shown["drills"]]
+    assert shown["estimate_usd"] == pytest.approx(sum(map(float, prices)), abs=0.02)
     assert 0 < shown["estimate_usd"] < 5
-    assert any(one.startswith("ledger: one drill of it is est") for one in shown["shortfalls"])
+    assert any(one.startswith("the budget cannot prove 2 of 5") for one in shown["shortfalls"])
 
 
 # ── Exercises ─────────────────────────────────────────────────────────────────────────────────────

@@ -94,7 +94,9 @@ class DrillsClock(SparseClock):
         ]
         if min(due, default=now + DAY) > now + SOON:
             for timetable in self._cloud.schedules._timetables.values():
-                timetable.writes = functions.writes
+                # What one has measured that was killed is not to be assumed of those skipped.
+                if timetable.invocation is None or timetable.invocation.ok:
+                    timetable.writes = functions.writes
             self._hushed = functions.writes
 
 

@@ -170,7 +170,7 @@ WEEKS = 5
 @pytest.mark.slow
 def test_weeks_in_which_much_goes_wrong_come_to_what_the_policy_promises() -> None:
     with begun(
-        Stretch(seed=27, begins=datetime(2027, 1, 11, 12, 0, tzinfo=UTC), weeks=WEEKS)
+        Stretch(seed=24, begins=datetime(2027, 1, 11, 12, 0, tzinfo=UTC), weeks=WEEKS)
     ) as year:
         assert len(list(live(year))) == WEEKS
         year.complain(judged(year))

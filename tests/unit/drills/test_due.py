@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.drills.fleet import NOW, days_ago, proof, subject
 from watchkeeper.backups.model import Kind
-from watchkeeper.drills.due import Known, due, levels_of, overdue
+from watchkeeper.drills.due import Known, due, levels_of, overdue, unproved
 from watchkeeper.drills.model import Level, Verdict
 from watchkeeper.drills.policy import parse_drills_policy
 
@@ -32,6 +32,12 @@ def test_what_was_never_drilled_is_owed_since_policy_and_resource_are_there() ->
     assert due(one, Level.CHECK, MONTH, protected).at == days_ago(-27)
     assert at(Level.CHECK, Known(since=days_ago(100))) == days_ago(70)
     assert at(Level.CHECK, Known()) < days_ago(10_000)
+
+
+def test_what_passed_at_lower_levels_alone_is_unproved_at_those_above() -> None:
+    assert unproved(subject(), POLICY)
+    assert unproved(subject(metadata=1, check=1), POLICY)
+    assert not unproved(subject(exercise=300), POLICY)
 
 
 @pytest.mark.parametrize(

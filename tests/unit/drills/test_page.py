@@ -122,6 +122,10 @@ def words(evidence: Evidence, previous: tuple[Proof, ...] = ()) -> str:
         (replace(PASSED, rto_objective=timedelta(minutes=15)), "missed by 9 min 57 s"),
         (replace(PASSED, rto_objective=None), "24 min 57 s no objective"),
         (replace(PASSED, newest_data=None), "By the recovery point’s own time: no data was looked"),
+        (
+            replace(PASSED, rpo_reached=None, rpo_objective=None),
+            "not measured no objective An older recovery point, on purpose: its newest data is of",
+        ),
         (replace(PASSED, controls=()), "that these checks can fail was not shown"),
         (NOTHING, "(RPO) not measured objective 26 h"),
         (NOTHING, "No restore was asked for. Checks Nothing was checked."),

@@ -22,7 +22,7 @@ from watchkeeper.backups import model as backups
 from watchkeeper.backups.manifest import BadManifest, Manifest
 from watchkeeper.backups.model import RecoveryPoint, Service, Snapshot, State, Target
 from watchkeeper.drills.costs import Shape, shape_of
-from watchkeeper.drills.due import Known
+from watchkeeper.drills.due import Known, unproved
 from watchkeeper.drills.model import Level, Proof, Subject
 from watchkeeper.drills.restoring import Remover, Restorer, Where
 from watchkeeper.runs.record import Run
@@ -135,10 +135,11 @@ class Drilling:
         return found
 
     def known(self, subjects: Iterable[Subject]) -> Known:
-        """Retention removes the first recovery points, so of what was never proved the whole
-        history is asked.
+        """Retention removes the first recovery points, so of what was never proved, at any level
+        that is asked for, the whole history is read.
         """
-        new = [one.resource for one in subjects if not one.proofs]
+        policy = self.policy()
+        new = [one.resource for one in subjects if unproved(one, policy)]
         first = {arn: [one.created_at for one in self.catalogue.of(arn)] for arn in new}
         return Known(self.since(), {arn: min(times) for arn, times in first.items() if times})
 

@@ -127,6 +127,12 @@ def due(subject: Subject, level: Level, interval: timedelta, known: Known = NOTH
     return Due(subject, level, interval, at, last)
 
 
+def unproved(subject: Subject, policy: "DrillsPolicy") -> bool:
+    """Whether some level that is asked for has never passed, itself or by a higher one."""
+    passed = {of for of, proof in subject.proofs.items() if proof.verdict is Verdict.PASSED}
+    return any(not passed & SAYS[level] for level in levels_of(subject, policy))
+
+
 def _owed_since(subject: Subject, known: Known) -> datetime:
     """Without either date, since ever. The points that are left do not tell: retention removes
     the first ones.
