@@ -24,6 +24,7 @@ import time_machine
 from botocore.config import Config
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
 
 from local import account, cloudformation, template
@@ -196,6 +197,9 @@ class Cloud:
         traveller = self.stack.enter_context(time_machine.travel(self._start, tick=self._ticking))
         self.stack.enter_context(mock_aws(config={"core": {"mock_credentials": False}}))
         boto3.DEFAULT_SESSION = self._session()
+        # While moto forgot the box before this one, autoscaling made itself a new EC2 to hold on
+        # to, in or after its turn: ids would depend on which boxes there have been.
+        ec2_backends.clear()
         mock_random.seed(self._seed)
         self._transformed = template.load(self._template_path, self._given_parameters)
         self.template = self._transformed.document()

@@ -42,7 +42,7 @@ def tell(news: Evidence, document: Document) -> Iterator[Line]:
 
 
 def _round(chosen: Mapping[str, Any], reported: Mapping[str, Any] | None) -> Line:
-    restores, failed = len(chosen["restores"]), reported["failed"] if reported else 0
+    restores, failed = chosen["restores_in_all"], reported["failed"] if reported else 0
     reads = chosen["drills"] - restores
     says = f"drills: {reads} to read" + (f", {failed} of them failed" if failed else "")
     says += f"; {restores} to restore, estimated ${chosen['estimate']:.2f}"

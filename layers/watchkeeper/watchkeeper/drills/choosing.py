@@ -43,6 +43,7 @@ def ensure_chosen(run: Run, cloud: Drilling, now: datetime) -> Report:
         restores=[
             f"{one.name or one.resource}: {one.why}, ${Decimal(one.cost):.2f}" for one in restores
         ],
+        restores_in_all=len(restores),
         put_off=facts["put_off_lines"].splitlines(),
         shortfalls=facts["shortfalls"].splitlines(),
         estimate=float(facts["estimate"]),

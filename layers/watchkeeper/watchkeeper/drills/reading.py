@@ -15,7 +15,7 @@ from watchkeeper.drills import controls
 from watchkeeper.drills.drilling import Drilling
 from watchkeeper.drills.evidence import Control, Evidence, Point, digest
 from watchkeeper.drills.looks import looked_at
-from watchkeeper.drills.model import Check, Proof, Verdict
+from watchkeeper.drills.model import Check, Level, Proof, Verdict
 from watchkeeper.drills.page import page
 from watchkeeper.news.base import LINE, LINES
 from watchkeeper.news.drills import DrillsFailed, DrillsReported
@@ -42,16 +42,11 @@ def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
     slice_ = cloud.drills.of(run.id, looked, 1 if run.unclear_since else SLICE)
     if not slice_:
         return Done()
-    latest = {
-        (one.resource, one.level): cloud.proofs.newest(one.resource, one.level)
-        for one in slice_
-        if not one.is_restore
-    }
     # What is restored has a run, and a verdict, of its own.
     read = [planned for planned in slice_ if not planned.is_restore]
     proofs = [_drill(run, planned, cloud, now) for planned in read]
     failed = [proof for proof in proofs if proof.verdict is Verdict.FAILED]
-    fresh = [one for one in failed if _is_fresh(one, latest.get((one.resource, one.level)))]
+    fresh = [one for one in failed if _is_fresh(one, cloud)]
     for proof in proofs:
         cloud.proofs.record(proof)
     names = {planned.resource: planned.name for planned in slice_}
@@ -66,9 +61,15 @@ def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
     return Waiting("the next slice", until=now, facts=facts)
 
 
-def _is_fresh(proof: Proof, before: Proof | None) -> bool:
-    """Whether people have not been told: it passed before, or this very run has failed it."""
-    return before is None or before.verdict is Verdict.PASSED or before.run == proof.run
+def _is_fresh(proof: Proof, cloud: Drilling) -> bool:
+    """Whether people have not been told: of a failure at this level, or at another one for the very
+    same reason. What an earlier attempt of this run has recorded was not told yet.
+    """
+    return not any(
+        known.verdict is Verdict.FAILED and (level is proof.level or known.why == proof.why)
+        for level in Level
+        if (known := cloud.proofs.newest(proof.resource, level)) and known.run != proof.run
+    )
 
 
 def _lines(run: Run, fact: str, proofs: Sequence[Proof], names: dict[str, str]) -> str:

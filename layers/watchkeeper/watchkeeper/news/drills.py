@@ -16,7 +16,8 @@ class DrillsChosen(News):
     drills: int
     """In all, those that only read included."""
     restores: list[str] = []
-    """One line for each that restores something, with why and its estimate."""
+    """One line for each that restores something, with why and its estimate; the first of them."""
+    restores_in_all: int = 0
     put_off: list[str] = []
     """One line for each that should have begun, and why it does not."""
     shortfalls: list[str] = []
