@@ -403,7 +403,7 @@ def test_only_what_a_drill_has_made_is_found_and_removed(box: Box, kind: Volumes
     [left] = kind.left()
     stolen = type(left)(
         "a volume", left.drill, left.stack, left.expires_at,
-        type(left.thing)(theirs, "available", "", "", shown["CreateTime"], None),
+        type(left.thing)(theirs, shown["State"], "", "", None),
     )  # fmt: skip
 
     assert left.what == f"volume {box.left().pop()}"

@@ -436,6 +436,8 @@ def test_a_source_that_is_gone_keeps_its_retention(third_day: DatabaseAccount) -
         aws = third_day.cloud.client("rds")
         aws.delete_db_instance(DBInstanceIdentifier=BOOKINGS, SkipFinalSnapshot=True)
         third_day.cloud.client("dynamodb").delete_table(TableName=RATES)
+        # Until its own automated backups have gone with it, which nobody expires.
+        third_day.cloud.clock.run_for(timedelta(minutes=10))
 
     found = expiry_after(third_day, delete_sources)
     assert found.as_planned, found

@@ -189,7 +189,7 @@ def test_a_round_is_told_with_its_estimate_and_what_it_puts_off() -> None:
     full = "2 are running, and no more may be at once"
     chosen = {
         "type": "DrillsChosen", "run": run, "at": at, "drills": 9, "estimate": 4.9,
-        "restores": ["guests: never proved; the newest of 3, $4.90"],
+        "restores": ["guests: never proved; the newest of 3, $4.90"], "restores_in_all": 1,
         "put_off": [f"rates at level check: {full}", f"web-1 at level check: {full}"],
     }  # fmt: skip
     reported = {"type": "DrillsReported", "run": run, "at": at, "failed": 2}
