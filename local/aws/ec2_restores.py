@@ -99,6 +99,8 @@ class Ec2Restores:
     """By the id of the volume."""
     made: int = 0
     """Volumes that were ever made from a snapshot."""
+    started: int = 0
+    """Instances that were ever started; EC2 forgets terminated ones after an hour."""
     _doomed: set[str] = field(default_factory=set)
     """Snapshots, of which nothing is made that becomes available."""
     _other_keys: dict[str, str] = field(default_factory=dict)
@@ -297,6 +299,7 @@ class Ec2Restores:
         def run_instances(response: Any) -> Any:
             answer = moto_does(response)
             for instance in answer.result.instances:
+                self.started += 1
                 _put_into(instance, PENDING)
                 self._later(instance, self.running_takes, PENDING, RUNNING)
             return answer
