@@ -52,6 +52,8 @@ production are asked.
 WRITES = "writes the policy of drills: everything restored and checked each week, two at a time"
 DELETES = f"tidies up in {HALVED}, and deletes half of its rows; nobody notices"
 
+ASKS = f"asks for a drill of {HALVED}, by hand: its turn would come next week"
+
 
 def story(start: datetime, days: int) -> list[Happening]:
     """Everything that is done from outside, oldest first; `start` is the Monday's midnight."""
@@ -62,9 +64,17 @@ def story(start: datetime, days: int) -> list[Happening]:
     return [
         Happening(on(0, 0), "operator", WRITES, _write),
         Happening(on(0, 3, 20), "somebody", DELETES, lambda _: None),
+        *([Happening(on(1, 10), "operator", ASKS, _ask)] if days > 1 else []),
         # From then on each night's snapshot has the rest alone.
         *(Happening(on(day, 5), "chance", "", _halve) for day in range(days)),
     ]
+
+
+def _ask(cloud: Cloud) -> None:
+    aws = cloud.client("rds")
+    arn = aws.describe_db_instances(DBInstanceIdentifier=HALVED)["DBInstances"][0]["DBInstanceArn"]
+    event = {"trigger": "by-hand", "request_id": "tuesday", "resource": arn, "level": "check"}
+    cloud.invoke("DrillRestores", event, asynchronous=True)
 
 
 def _write(cloud: Cloud) -> None:
