@@ -15,6 +15,7 @@ from watchkeeper import naming
 from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
+from watchkeeper.aws.paging import paged
 from watchkeeper.aws.restores_rds import check_is_drill
 
 PAGE = 200
@@ -57,13 +58,7 @@ class Ec2:
 
     def pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Every item under `key`, page after page."""
-        pages = self.client.get_paginator(operation).paginate(
-            **arguments, PaginationConfig={"PageSize": PAGE}
-        )
-        call = self.client.meta.method_to_api_mapping[operation]
-        with translated(f"ec2:{call}"):
-            for page in pages:
-                yield from page[key]
+        return paged(self.client, operation, key, PAGE, **arguments)
 
 
 class VolumeRestorer(Ec2):

@@ -15,6 +15,7 @@ from watchkeeper import naming
 from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import AlreadyThere, NotThere, Refused, translated
 from watchkeeper.aws.iam import needs
+from watchkeeper.aws.paging import paged
 from watchkeeper.backups.model import Kind
 from watchkeeper.drills.database_settings import OF_EVERY_MEMBER, Settings, parameters
 from watchkeeper.quoting import quoted
@@ -90,13 +91,7 @@ class _Rds:
 
     def _pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Every item under `key`, page after page."""
-        pages = self.client.get_paginator(operation).paginate(
-            **arguments, PaginationConfig={"PageSize": PAGE}
-        )
-        call = self.client.meta.method_to_api_mapping[operation]
-        with translated(f"rds:{call}"):
-            for page in pages:
-                yield from page[key]
+        return paged(self.client, operation, key, PAGE, **arguments)
 
 
 class DatabaseRestorer(_Rds):
