@@ -55,6 +55,15 @@ invoke: build  ## Run FUNCTION on EVENT in Lambda's own container (needs Docker)
 		$(SAM) local invoke $(FUNCTION) --region us-east-1 --template .aws-sam/build/local.yaml --event $(EVENT) \
 		--env-vars $(ENV_VARS) --skip-pull-image $(ARGS)
 
+##@ Check the evidence
+
+BUCKET ?=
+FOLDER ?=
+# With your own AWS credentials, which may only have to list versions and read them.
+verify-evidence: $(READY)  ## Check the chains of evidence in BUCKET, or in FOLDER, a copy of it; ARGS='--resource ARN --anchor NUMBER:DIGEST'
+	@[ "$(BUCKET)$(FOLDER)" ] || { echo "Say where: make verify-evidence BUCKET=name, or FOLDER=path" >&2; exit 2; }
+	@$(RUN) -m watchkeeper.drills.verify $(if $(FOLDER),--folder "$(FOLDER)") $(BUCKET) $(ARGS)
+
 ##@ Change it
 
 test: $(READY)  ## Run the tests; TESTS=tests/unit for some of them, ARGS=-x for pytest's options
@@ -98,6 +107,12 @@ rules: $(READY)  ## Compile the rules about the audit trail (layers/…/triage/r
 year: $(READY)  ## Live a year of nights in which much goes wrong, and check it; ARGS=<seed>
 	@$(RUN) -m tests.simulation.year $(ARGS)
 
+restores: $(READY)  ## Drill bad restores and good ones, and count which are caught; ARGS='cluster empty' for some
+	@$(RUN) -m tests.simulation.restores $(ARGS)
+
+drills-year: $(READY)  ## Live a year of restore drills in which much goes wrong, and judge it; ARGS=<seed>
+	@$(RUN) -m tests.simulation.drills_year $(ARGS)
+
 lock: $(READY)  ## Lock the dependencies after a change of pyproject.toml; ARGS=--upgrade for newer ones
 	@$(UV) lock $(ARGS)
 	@$(EXPORT_LAYER) > layers/dependencies/requirements.txt
@@ -115,7 +130,7 @@ clean:  ## Remove what was built, the simulated account's state and caches; the 
 help:  ## Show this list
 	@awk 'BEGIN { FS = ":.*  ## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*  ## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # What the dependencies layer installs: the project's dependencies as locked, each with its hashes.
 define EXPORT_LAYER
@@ -136,4 +151,4 @@ $(SAM_READY) $(CHECKOV_READY) $(MINISTACK_READY): .tools/%/.ready: uv.lock $(REA
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
 	@touch $@
 
-.PHONY: help demo cloud deploy-local invoke test check check-code check-template check-locks fix bench evaluate rules year lock build clean
+.PHONY: help demo cloud deploy-local invoke verify-evidence test check check-code check-template check-locks fix bench evaluate rules year restores drills-year lock build clean

@@ -24,6 +24,7 @@ import time_machine
 from botocore.config import Config
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
 from moto.moto_api._internal import mock_random
 
 from local import account, cloudformation, template
@@ -36,17 +37,22 @@ from local.aws import (
     dynamodb,
     dynamodb_backups,
     dynamodb_queries,
+    dynamodb_restores,
     dynamodb_tables,
+    ebs_blocks,
     ec2,
+    ec2_restores,
     events,
     kms,
     lambda_,
     rds,
+    rds_restores,
     s3,
     scheduler,
     serializing,
     sns,
     ssm_commands,
+    verifiers,
 )
 from local.clock import Clock
 from local.functions import Call, Function, Functions, Invocation
@@ -80,11 +86,12 @@ ENVIRONMENT = {
 }
 
 # What is added to moto, in this order: how it answers at all, what the stack is made of, and what
-# is backed up.
+# is backed up and restored.
 EXTENSIONS = (
     *(serializing, cheaper),
     *(dynamodb, dynamodb_queries, sns, events, scheduler, cloudwatch, lambda_),
     *(ec2, rds, dynamodb_tables, dynamodb_backups, autoscaling, backup, kms, ssm_commands, s3),
+    *(ebs_blocks, ec2_restores, rds_restores, dynamodb_restores, verifiers),
 )
 
 # Loading AWS's API descriptions is most of the cost of a client: one session keeps them for all
@@ -190,6 +197,9 @@ class Cloud:
         traveller = self.stack.enter_context(time_machine.travel(self._start, tick=self._ticking))
         self.stack.enter_context(mock_aws(config={"core": {"mock_credentials": False}}))
         boto3.DEFAULT_SESSION = self._session()
+        # While moto forgot the box before this one, autoscaling made itself a new EC2 to hold on
+        # to, in or after its turn: ids would depend on which boxes there have been.
+        ec2_backends.clear()
         mock_random.seed(self._seed)
         self._transformed = template.load(self._template_path, self._given_parameters)
         self.template = self._transformed.document()

@@ -7,11 +7,13 @@ one. Everything is created through moto's own backends, so the APIs show it.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from moto.awslambda.models import lambda_backends
 from moto.cloudformation import parsing
+from moto.cloudformation.exceptions import UnformattedGetAttTemplateException
 from moto.cloudformation.models import cloudformation_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
@@ -21,49 +23,15 @@ from moto.scheduler.models import scheduler_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
+from local import cloudformation_network as network
+from local.cloudformation_created import Created
 from local.mischief import NotInTheBox
 
 if TYPE_CHECKING:
     from local.cloud import Cloud
 
 
-class _Created:
-    """The part that all of them share: a physical id and attributes that were known at creation."""
-
-    def __init__(self, physical_id: str, **attributes: str) -> None:
-        self.physical_resource_id = physical_id
-        self.attributes = attributes
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        """No property holds the name; moto makes one up."""
-        return ""
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        """Whether Fn::GetAtt may ask for it."""
-        return attr == "Arn"
-
-    def get_cfn_attribute(self, attribute_name: str) -> str:
-        """The answer to Fn::GetAtt."""
-        return self.attributes[attribute_name]
-
-    @classmethod
-    def update_from_cloudformation_json(cls, *_: Any, **__: Any) -> Any:
-        """Stack updates are not in the box: it deploys afresh each time."""
-        raise NotInTheBox(f"update of {cls.__name__}")
-
-    @classmethod
-    def delete_from_cloudformation_json(cls, *_: Any, **__: Any) -> None:
-        """Stack deletion is not in the box: it is thrown away as a whole."""
-        raise NotInTheBox(f"deletion of {cls.__name__}")
-
-    def is_created(self) -> bool:
-        """At once."""
-        return True
-
-
-class AlarmResource(_Created, CloudFormationModel):
+class AlarmResource(Created, CloudFormationModel):
     """AWS::CloudWatch::Alarm."""
 
     @staticmethod
@@ -113,7 +81,7 @@ class AlarmResource(_Created, CloudFormationModel):
         return cls(resource_name, Arn=alarm.alarm_arn)
 
 
-class ScheduleResource(_Created, CloudFormationModel):
+class ScheduleResource(Created, CloudFormationModel):
     """AWS::Scheduler::Schedule."""
 
     @staticmethod
@@ -154,7 +122,7 @@ class ScheduleResource(_Created, CloudFormationModel):
         return cls(resource_name, Arn=schedule.arn)
 
 
-class SubscriptionResource(_Created, CloudFormationModel):
+class SubscriptionResource(Created, CloudFormationModel):
     """AWS::SNS::Subscription."""
 
     @staticmethod
@@ -186,7 +154,7 @@ class SubscriptionResource(_Created, CloudFormationModel):
         return cls(subscription.arn, Arn=subscription.arn)
 
 
-class TopicPolicyResource(_Created, CloudFormationModel):
+class TopicPolicyResource(Created, CloudFormationModel):
     """AWS::SNS::TopicPolicy."""
 
     @staticmethod
@@ -212,7 +180,7 @@ class TopicPolicyResource(_Created, CloudFormationModel):
         return cls(resource_name)
 
 
-class QueuePolicyResource(_Created, CloudFormationModel):
+class QueuePolicyResource(Created, CloudFormationModel):
     """AWS::SQS::QueuePolicy."""
 
     @staticmethod
@@ -238,7 +206,7 @@ class QueuePolicyResource(_Created, CloudFormationModel):
         return cls(resource_name)
 
 
-class BucketPolicyResource(_Created, CloudFormationModel):
+class BucketPolicyResource(Created, CloudFormationModel):
     """AWS::S3::BucketPolicy."""
 
     @staticmethod
@@ -263,7 +231,7 @@ class BucketPolicyResource(_Created, CloudFormationModel):
         return cls(resource_name)
 
 
-class EventInvokeConfigResource(_Created, CloudFormationModel):
+class EventInvokeConfigResource(Created, CloudFormationModel):
     """AWS::Lambda::EventInvokeConfig."""
 
     @staticmethod
@@ -296,7 +264,7 @@ def create_stack(cloud: Cloud) -> dict[str, dict[str, Any]]:
     # moto remembers the types that it knew when it was first asked.
     for known in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
         known.cache_clear()
-    document = cloud.template
+    document = network.with_addresses(cloud.template, cloud.parameters)
     if ignored := sorted(
         {each["Type"] for each in document["Resources"].values()} - parsing.get_model_map().keys()
     ):
@@ -334,13 +302,15 @@ def create_stack(cloud: Cloud) -> dict[str, dict[str, Any]]:
 
 def _attributes(created: Any) -> dict[str, str]:
     """What Fn::GetAtt gives, of the attributes that the box's own code may ask for."""
-    if isinstance(created, _Created):
+    if isinstance(created, Created):
         return created.attributes
-    return {
-        name: created.get_cfn_attribute(name)
-        for name in ("Arn", "QueueName", "TopicName", "RoleId")
-        if hasattr(created, "get_cfn_attribute") and created.has_cfn_attr(name)
-    }
+    found = {}
+    for name in ("Arn", "QueueName", "TopicName", "RoleId"):
+        # What has no attributes of its own claims to have all.
+        with suppress(UnformattedGetAttTemplateException):
+            if hasattr(created, "get_cfn_attribute") and created.has_cfn_attr(name):
+                found[name] = created.get_cfn_attribute(name)
+    return found
 
 
 def complete(cloud: Cloud, resources: dict[str, dict[str, Any]]) -> None:
@@ -357,6 +327,8 @@ def complete(cloud: Cloud, resources: dict[str, dict[str, Any]]) -> None:
             topic = sns_backends[cloud.account_id][cloud.region].get_topic(name)
             topic.kms_master_key_id = properties.get("KmsMasterKeyId", "")
             topic.display_name = properties.get("DisplayName", "")
+        elif resource["Type"].startswith("AWS::EC2::"):
+            network.complete(cloud, resource["Type"], name, properties)
 
 
 def _complete_table(cloud: Cloud, name: str, properties: dict[str, Any]) -> None:

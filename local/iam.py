@@ -31,7 +31,8 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from local.iam_actions import (
+from local.iam_actions import requests_of
+from local.iam_requests import (
     KNOWN_KEYS,
     KNOWN_PREFIXES,
     MULTIVALUED_KEYS,
@@ -41,7 +42,6 @@ from local.iam_actions import (
     Params,
     Request,
     cannot_tell,
-    requests_of,
 )
 from local.iam_template import (
     Resolve,
@@ -373,6 +373,7 @@ DENIALS: Mapping[str, tuple[str, int]] = {
     "backup": ("AccessDeniedException", 403),
     "cloudwatch": ("AccessDenied", 403),
     "dynamodb": ("AccessDeniedException", 400),
+    "ebs": ("AccessDeniedException", 403),
     "ec2": ("UnauthorizedOperation", 403),
     "kms": ("AccessDeniedException", 400),
     "lambda": ("AccessDeniedException", 403),

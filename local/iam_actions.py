@@ -10,92 +10,28 @@ here raises CannotJudge: unknown is never treated as allowed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-Params = Mapping[str, Any]
-
-TAG_KEYS = "aws:tagkeys"
-REQUEST_TAG = "aws:requesttag/"
-LEADING_KEYS = "dynamodb:leadingkeys"
-ENCLOSING_OPERATION = "dynamodb:enclosingoperation"
-VIA_SERVICE = "kms:viaservice"
-GRANT_FOR_AWS = "kms:grantisforawsresource"
-IF_NONE_MATCH = "s3:if-none-match"
-
-# Condition keys whose value, or absence, is known for every request built here; in lower case,
-# because IAM ignores the case of key names. A policy that tests any other key cannot be judged.
-KNOWN_KEYS = frozenset({
-    "aws:principalaccount", "aws:requestedregion", "aws:securetransport", TAG_KEYS,
-    "cloudwatch:namespace", ENCLOSING_OPERATION, LEADING_KEYS, "ec2:createaction", "ec2:region",
-    GRANT_FOR_AWS, VIA_SERVICE, IF_NONE_MATCH, "s3:prefix", "ssm:recursive",
-})  # fmt: skip
-RESOURCE_TAGS = ("aws:resourcetag/", "ec2:resourcetag/", "ssm:resourcetag/")
-KNOWN_PREFIXES = (REQUEST_TAG, *RESOURCE_TAGS)
-# Keys that hold a list in the request; a condition on them needs ForAllValues or ForAnyValue.
-MULTIVALUED_KEYS = frozenset({TAG_KEYS, LEADING_KEYS})
-
-
-class CannotJudge(BaseException):
-    """IAM's answer cannot be told. It passes through handlers on purpose, and fails the test."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One question to IAM: may the caller do `action` to `resource`?"""
-
-    action: str
-    resource: str
-    """An ARN, or `*` for an action that has no resource types."""
-    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Condition keys, in lower case, and their values. A known key that is not here is absent."""
-    unknown: frozenset[str] = frozenset()
-    """Keys that AWS would fill and the box cannot: a condition on one cannot be judged."""
-    creates: bool = False
-    """The resource does not exist yet, so it has no tags."""
-
-
-def cannot_tell(_: str) -> None:
-    """The lookup of somebody who knows nothing: what depends on it cannot be judged."""
-
-
-@dataclass(frozen=True)
-class Account:
-    """What IAM looks up while it decides: the world as it is, not as a lagging Describe has it."""
-
-    id: str
-    region: str
-    tags_of: Callable[[str], Mapping[str, str] | None] = cannot_tell
-    """The tags of an ARN; None when the box cannot tell. What does not exist has none, so that a
-    permission that depends on a tag is denied for it: EC2 then answers UnauthorizedOperation where
-    one expects NotFound (seen in the Karpenter provider for AWS, number 2100 of its tracker).
-    """
-    volumes_of: Callable[[str], Sequence[str] | None] = cannot_tell
-    """The ids of the volumes attached to an instance id; None when the box cannot tell."""
-    partition_keys: Mapping[str, str] = field(default_factory=dict)
-    """ARN of a table or an index to the name of its partition key."""
-    customer_keys: Mapping[str, str] = field(default_factory=dict)
-    """ARN of an encrypted topic, queue, table, bucket or parameter to the ARN of its
-    customer-managed KMS key. AWS-managed keys are not listed: their key policies let everybody in
-    the account use them through the service."""
-    key_of: Callable[[str], str | None] = cannot_tell
-    """The same for a database or a table that is not in `customer_keys`: empty if there is no such
-    key, None when the box cannot tell."""
-    has_object: Callable[[str], bool | None] = cannot_tell
-    """Whether the ARN of an S3 object stands for one; None when the box cannot tell."""
-
-    def arn(self, service: str, resource: str) -> str:
-        """The ARN of something of `service` in this account and Region."""
-        return f"arn:aws:{service}:{self.region}:{self.id}:{resource}"
-
-    def ec2_arn(self, kind: str, identifier: str) -> str:
-        """Snapshots and images have no account in their ARN."""
-        owner = "" if kind in {"snapshot", "image"} else self.id
-        return f"arn:aws:ec2:{self.region}:{owner}:{kind}/{identifier}"
-
-
-Ask = Callable[[str, Params, Account], list[Request]]
+from local.iam_recoveries import RECOVERIES
+from local.iam_requests import (
+    CREATE_ACTION,
+    ENCLOSING_OPERATION,
+    IF_NONE_MATCH,
+    LEADING_KEYS,
+    PASSED_TO,
+    VIA_SERVICE,
+    Account,
+    Ask,
+    CannotJudge,
+    Params,
+    Request,
+    behind,
+    on_key,
+    tag_keys,
+)
+from local.iam_restores import RESTORES
 
 
 def requests_of(service: str, operation: str, params: Params, account: Account) -> list[Request]:
@@ -132,50 +68,6 @@ def _every_request(request: Request, account: Account) -> dict[str, tuple[str, .
     return keys
 
 
-def _tag_keys(tags: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
-    """The keys that carry a request's tags; one without a value (DeleteTags) has no RequestTag."""
-    keys: dict[str, tuple[str, ...]] = {}
-    names: list[str] = []
-    for tag in tags:
-        names.append(tag["Key"])
-        key = REQUEST_TAG + tag["Key"].lower()
-        if key in keys:
-            raise CannotJudge(f"two tags named {tag['Key']!r}: IAM ignores the case of tag keys")
-        if "Value" in tag:
-            keys[key] = (tag["Value"],)
-    return {**keys, TAG_KEYS: tuple(names)} if names else {}
-
-
-def _kms(account: Account, service: str, resource: str, *actions: str) -> list[Request]:
-    """What `service` asks of KMS in the caller's name, for a resource under a customer-managed key.
-
-    Key policies are not read: the role itself has to allow it.
-    """
-    key = account.customer_keys.get(resource)
-    if key is None:
-        return []
-    return _through(account, service, key, *actions)
-
-
-def _through(account: Account, service: str, key: str, *actions: str) -> list[Request]:
-    """Actions on a key, asked by `service`; a grant that it makes is for its own resource."""
-    via = {VIA_SERVICE: (f"{service}.{account.region}.amazonaws.com",)}
-    grant = via | {GRANT_FOR_AWS: ("true",)}
-    return [
-        Request(f"kms:{action}", key, grant if action == "CreateGrant" else via)
-        for action in actions
-    ]
-
-
-def _behind(account: Account, service: str, source: str, *actions: str) -> list[Request]:
-    """What backing up `source` asks of its customer-managed key, if it has one."""
-    key = account.customer_keys.get(source)
-    key = account.key_of(source) if key is None else key
-    if key is None:
-        raise CannotJudge(f"{service}: which KMS key {source} is encrypted with")
-    return _through(account, service, key, *actions) if key else []
-
-
 # EC2
 
 EC2_KINDS = {"snap": "snapshot", "vol": "volume", "i": "instance", "ami": "image"}
@@ -187,7 +79,7 @@ def _created_tags(operation: str, params: Params, kind: str) -> dict[str, tuple[
         if specification["ResourceType"] != kind:
             raise CannotJudge(f"ec2 {operation}: tags for a {specification['ResourceType']}")
         tags += specification.get("Tags", ())
-    return _tag_keys(tags)
+    return tag_keys(tags)
 
 
 def _new_snapshot(operation: str, params: Params, account: Account) -> list[Request]:
@@ -201,7 +93,7 @@ def _new_snapshot(operation: str, params: Params, account: Account) -> list[Requ
     tags = _created_tags(operation, params, "snapshot")
     requests = [Request(f"ec2:{operation}", snapshot, tags, creates=True)]
     if tags:
-        keys = {**tags, "ec2:createaction": (operation,)}
+        keys = {**tags, CREATE_ACTION: (operation,)}
         requests.append(Request("ec2:CreateTags", snapshot, keys, creates=True))
     return requests
 
@@ -233,7 +125,7 @@ def _on_image(operation: str, params: Params, account: Account) -> list[Request]
 
 
 def _tagging(operation: str, params: Params, account: Account) -> list[Request]:
-    keys = _tag_keys(params.get("Tags", ()))
+    keys = tag_keys(params.get("Tags", ()))
     arns = []
     for identifier in params["Resources"]:
         kind = EC2_KINDS.get(identifier.partition("-")[0])
@@ -288,7 +180,7 @@ def _with_table_key(requests: list[Request], account: Account) -> list[Request]:
     caller's name.
     """
     tables = dict.fromkeys(request.resource.partition("/index/")[0] for request in requests)
-    kms = [each for table in tables for each in _kms(account, "dynamodb", table, "Decrypt")]
+    kms = [each for table in tables for each in on_key(account, "dynamodb", table, "Decrypt")]
     return [*requests, *kms]
 
 
@@ -390,7 +282,7 @@ def _create_backup(operation: str, params: Params, account: Account) -> list[Req
     CreateBackup for an encrypted table needs kms:Decrypt and kms:GenerateDataKey.
     """
     table = _table(params["TableName"], account)
-    kms = _behind(account, "dynamodb", table, "Decrypt", "GenerateDataKey")
+    kms = behind(account, "dynamodb", table, "Decrypt", "GenerateDataKey")
     return [Request(f"dynamodb:{operation}", table), *kms]
 
 
@@ -437,7 +329,7 @@ def _new_rds_snapshot(source: tuple[str, str], snapshot: tuple[str, str]) -> Ask
     """
 
     def ask(operation: str, params: Params, account: Account) -> list[Request]:
-        keys = _tag_keys(params.get("Tags", ()))
+        keys = tag_keys(params.get("Tags", ()))
         database = _rds(account, source[0], params[source[1]])
         new = _rds(account, snapshot[0], params[snapshot[1]])
         requests = [
@@ -446,14 +338,14 @@ def _new_rds_snapshot(source: tuple[str, str], snapshot: tuple[str, str]) -> Ask
         ]
         if keys:
             requests.append(Request("rds:AddTagsToResource", new, keys, creates=True))
-        return [*requests, *_behind(account, "rds", database, "DescribeKey", "CreateGrant")]
+        return [*requests, *behind(account, "rds", database, "DescribeKey", "CreateGrant")]
 
     return ask
 
 
 def _rds_tagging(operation: str, params: Params, account: Account) -> list[Request]:
     given = [*params.get("Tags", ()), *({"Key": key} for key in params.get("TagKeys", ()))]
-    return [Request(f"rds:{operation}", params["ResourceName"], _tag_keys(given))]
+    return [Request(f"rds:{operation}", params["ResourceName"], tag_keys(given))]
 
 
 def _stop_database(operation: str, params: Params, account: Account) -> list[Request]:
@@ -472,9 +364,14 @@ NAMED_BESIDE_A_DATABASE = (
 
 
 def _modify_database(operation: str, params: Params, account: Account) -> list[Request]:
+    """RDS User Guide, "Setting up and enabling Enhanced Monitoring": its role is passed on."""
     if beside := [name for name in NAMED_BESIDE_A_DATABASE if name in params]:
         raise CannotJudge(f"rds {operation}: what {', '.join(beside)} would ask for")
-    return [Request(f"rds:{operation}", _rds(account, "db", params["DBInstanceIdentifier"]))]
+    requests = [Request(f"rds:{operation}", _rds(account, "db", params["DBInstanceIdentifier"]))]
+    if role := params.get("MonitoringRoleArn"):
+        passed = {PASSED_TO: ("monitoring.rds.amazonaws.com",)}
+        requests.append(Request("iam:PassRole", role, passed))
+    return requests
 
 
 # SNS and SQS
@@ -491,7 +388,7 @@ def _publish(operation: str, params: Params, account: Account) -> list[Request]:
     topic = params["TopicArn"] if "TopicArn" in params else params["TargetArn"]
     return [
         Request("sns:Publish", topic),
-        *_kms(account, "sns", topic, "GenerateDataKey", "Decrypt"),
+        *on_key(account, "sns", topic, "GenerateDataKey", "Decrypt"),
     ]
 
 
@@ -501,7 +398,7 @@ def _queue(action: str, *kms: str) -> Ask:
     def ask(operation: str, params: Params, account: Account) -> list[Request]:
         owner, _, name = params["QueueUrl"].rpartition("/")
         arn = f"arn:aws:sqs:{account.region}:{owner.rpartition('/')[2]}:{name}"
-        return [Request(f"sqs:{action}", arn), *_kms(account, "sqs", arn, *kms)]
+        return [Request(f"sqs:{action}", arn), *on_key(account, "sqs", arn, *kms)]
 
     return ask
 
@@ -525,8 +422,14 @@ def _parameters(operation: str, params: Params, account: Account) -> list[Reques
     arns = [_parameter(name, account) for name in names]
     requests = [Request(f"ssm:{operation}", arn) for arn in arns]
     if params.get("WithDecryption"):
-        requests += [each for arn in arns for each in _kms(account, "ssm", arn, "Decrypt")]
+        requests += [each for arn in arns for each in on_key(account, "ssm", arn, "Decrypt")]
     return requests
+
+
+def _tags_of_parameter(operation: str, params: Params, account: Account) -> list[Request]:
+    if params["ResourceType"] != "Parameter":
+        raise CannotJudge(f"ssm {operation}: tags of a {params['ResourceType']}")
+    return [Request(f"ssm:{operation}", _parameter(params["ResourceId"], account))]
 
 
 def _parameters_by_path(operation: str, params: Params, account: Account) -> list[Request]:
@@ -537,9 +440,10 @@ def _parameters_by_path(operation: str, params: Params, account: Account) -> lis
 
 
 def _put_parameter(operation: str, params: Params, account: Account) -> list[Request]:
-    if params.get("Type") == "SecureString":
+    """Without a key of the caller's choice, a SecureString is under the one that AWS manages."""
+    if "KeyId" in params:
         raise CannotJudge(f"ssm {operation}: which KMS key encrypts a SecureString")
-    arn, keys = _parameter(params["Name"], account), _tag_keys(params.get("Tags", ()))
+    arn, keys = _parameter(params["Name"], account), tag_keys(params.get("Tags", ()))
     requests = [Request(f"ssm:{operation}", arn, keys)]
     return [*requests, Request("ssm:AddTagsToResource", arn, keys)] if keys else requests
 
@@ -606,6 +510,22 @@ PUT_OBJECT_EXTRAS = {
 }
 
 
+def _snapshot_blocks(operation: str, params: Params, account: Account) -> list[Request]:
+    """The snapshot; and its key where a block of it is read, by "Permissions to use KMS keys":
+    https://docs.aws.amazon.com/ebs/latest/userguide/ebsapi-permissions.html
+
+    Whether AWS then names a service in kms:ViaService, it does not document.
+    """
+    snapshot = account.ec2_arn("snapshot", params["SnapshotId"])
+    requests = [Request(f"ebs:{operation}", snapshot)]
+    if operation == "ListSnapshotBlocks":
+        return requests
+    if (key := account.key_of(snapshot)) is None:
+        raise CannotJudge(f"ebs {operation}: which key {snapshot} is under")
+    via = frozenset({VIA_SERVICE})
+    return [*requests, *([Request("kms:Decrypt", key, unknown=via)] if key else [])]
+
+
 def _bucket(params: Params) -> str:
     return f"arn:aws:s3:::{params['Bucket']}"
 
@@ -625,7 +545,7 @@ def _read_object(operation: str, params: Params, account: Account) -> list[Reque
         raise CannotJudge(f"s3 {operation}: whether there is {wanted}")
     if not exists:
         return [*requests, Request("s3:ListBucket", bucket)]
-    return [*requests, *_kms(account, "s3", bucket, "Decrypt")]
+    return [*requests, *on_key(account, "s3", bucket, "Decrypt")]
 
 
 def _put_object(operation: str, params: Params, account: Account) -> list[Request]:
@@ -637,7 +557,7 @@ def _put_object(operation: str, params: Params, account: Account) -> list[Reques
     once = {IF_NONE_MATCH: (params["IfNoneMatch"],)} if "IfNoneMatch" in params else {}
     requests = [Request("s3:PutObject", new, once)]
     requests += [Request(f"s3:{action}", new) for action in extras]
-    return [*requests, *_kms(account, "s3", bucket, "GenerateDataKey")]
+    return [*requests, *on_key(account, "s3", bucket, "GenerateDataKey")]
 
 
 def _delete_object(operation: str, params: Params, account: Account) -> list[Request]:
@@ -662,7 +582,7 @@ def _put_metric_data(operation: str, params: Params, account: Account) -> list[R
 def _log_group(operation: str, params: Params, account: Account) -> list[Request]:
     """Logs asks for a stream, named or not: `log-group:NAME:*` covers it, `log-group:NAME` not."""
     stream = params.get("logStreamName", "")
-    keys = _tag_keys({"Key": key, "Value": value} for key, value in params.get("tags", {}).items())
+    keys = tag_keys({"Key": key, "Value": value} for key, value in params.get("tags", {}).items())
     resource = f"log-group:{params['logGroupName']}:log-stream:{stream}"
     return [Request(f"logs:{operation}", account.arn("logs", resource), keys)]
 
@@ -706,7 +626,7 @@ ANY_RESOURCE: Mapping[str, frozenset[str]] = {
         "DescribeAvailabilityZones", "DescribeImages", "DescribeInstanceStatus",
         "DescribeInstances", "DescribeLockedSnapshots", "DescribeRegions",
         "DescribeSnapshotTierStatus", "DescribeSnapshots", "DescribeTags", "DescribeVolumeStatus",
-        "DescribeVolumes",
+        "DescribeVolumes", "DescribeVpcEndpoints",
     }),
     "application-autoscaling": frozenset({
         "DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions",
@@ -722,6 +642,8 @@ ANY_RESOURCE: Mapping[str, frozenset[str]] = {
 }  # fmt: skip
 
 OPERATIONS: Mapping[tuple[str, str], Ask] = {
+    **RECOVERIES,
+    **RESTORES,
     ("ec2", "CreateSnapshot"): _create_snapshot,
     ("ec2", "CreateSnapshots"): _create_snapshots,
     ("ec2", "DeleteSnapshot"): _on_snapshot,
@@ -794,11 +716,15 @@ OPERATIONS: Mapping[tuple[str, str], Ask] = {
     ("sqs", "ChangeMessageVisibility"): _queue("ChangeMessageVisibility"),
     ("sqs", "GetQueueAttributes"): _queue("GetQueueAttributes"),
     ("sqs", "GetQueueUrl"): _queue_by_name,
+    ("ssm", "DeleteParameter"): _parameters,
     ("ssm", "GetParameter"): _parameters,
     ("ssm", "GetParameters"): _parameters,
     ("ssm", "GetParametersByPath"): _parameters_by_path,
+    ("ssm", "ListTagsForResource"): _tags_of_parameter,
     ("ssm", "PutParameter"): _put_parameter,
     ("ssm", "SendCommand"): _send_command,
+    ("ebs", "GetSnapshotBlock"): _snapshot_blocks,
+    ("ebs", "ListSnapshotBlocks"): _snapshot_blocks,
     ("s3", "GetObject"): _read_object,
     ("s3", "HeadObject"): _read_object,
     ("s3", "PutObject"): _put_object,

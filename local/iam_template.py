@@ -7,12 +7,13 @@ What is not listed here raises CannotJudge.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.iam_actions import CannotJudge
+from local.iam_requests import CannotJudge
 
 Template = Mapping[str, Any]
 Resolve = Callable[[Any], Any]
@@ -49,7 +50,8 @@ class Resolver:
 
     template: Template
     parameters: Mapping[str, Any]
-    """Values given to the stack; the defaults are the template's."""
+    """Values given to the stack; the defaults are the template's. Of a parameter that names one of
+    the Parameter Store, the value that is there."""
     physical_ids: Mapping[str, str]
     """What Ref of a resource gives, by logical id."""
     attributes: Callable[[str, str], Any]
@@ -100,7 +102,9 @@ class Resolver:
     def _intrinsic(self, name: str, argument: Any) -> Any:
         functions: dict[str, Callable[[Any], Any]] = {
             "Ref": self._ref,
+            "Fn::Cidr": self._cidr,
             "Fn::FindInMap": self._find_in_map,
+            "Fn::GetAZs": self._get_azs,
             "Fn::GetAtt": self._get_att,
             "Fn::If": self._if,
             "Fn::Join": self._join,
@@ -111,6 +115,13 @@ class Resolver:
         if name not in functions:
             raise CannotJudge(f"the intrinsic function {name}")
         return functions[name](argument)
+
+    def _cidr(self, argument: Any) -> list[str]:
+        return cut(*self(argument))
+
+    def _get_azs(self, argument: Any) -> list[str]:
+        region = self(argument) or self.region
+        return [f"{region}{zone}" for zone in "abc"]
 
     def _find_in_map(self, argument: Any) -> Any:
         first, second, third = map(self, argument)
@@ -159,8 +170,9 @@ class Resolver:
     def _parameter(self, name: str) -> Any:
         declared = self.template["Parameters"][name]
         kind = declared["Type"]
-        value = self.parameters.get(name, declared.get("Default"))
-        if value is None or kind.startswith("AWS::SSM::Parameter::Value"):
+        default = None if is_in_parameter_store(declared) else declared.get("Default")
+        value = self.parameters.get(name, default)
+        if value is None:
             raise CannotJudge(f"the parameter {name} has no value that is known here")
         if kind == "CommaDelimitedList" or kind.startswith("List<"):
             return [each.strip() for each in str(value).split(",")]
@@ -188,6 +200,17 @@ class Resolver:
         return re.sub(r"\$\{([^}]+)\}", replaced, self(text))
 
 
+def is_in_parameter_store(declared: Mapping[str, Any]) -> bool:
+    """Whether a parameter of the template is given the name of one that has its value."""
+    return str(declared["Type"]).startswith("AWS::SSM::Parameter::Value")
+
+
+def cut(block: str, count: str | int, bits: str | int) -> list[str]:
+    """The first `count` ranges of addresses in a block, of 2^`bits` each: Fn::Cidr."""
+    parts = ipaddress.ip_network(block).subnets(new_prefix=32 - int(bits))
+    return [str(part) for part, _ in zip(parts, range(int(count)), strict=False)]
+
+
 def offline_resolver(template: Template) -> Resolver:
     """A resolver for a template that no stack was made of: names and ARNs are placeholders."""
     account, region = "123456789012", "us-east-1"
@@ -196,7 +219,9 @@ def offline_resolver(template: Template) -> Resolver:
         return f"arn:{PARTITION}:placeholder:{region}:{account}:{logical_id}.{name}"
 
     defaults = {
-        name: declared.get("Default", f"placeholder-{name}")
+        name: f"placeholder-{name}"
+        if is_in_parameter_store(declared)
+        else declared.get("Default", f"placeholder-{name}")
         for name, declared in template.get("Parameters", {}).items()
     }
     names = {

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from moto.dynamodb.models import dynamodb_backends
 from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.rds.models import rds_backends
 from moto.s3.models import FakeKey, s3_backends
 
 from local.iam import Guard
-from local.iam_template import Resolver
+from local.iam_template import Resolver, is_in_parameter_store
 
 if TYPE_CHECKING:
     from local.cloud import Cloud
@@ -55,17 +56,27 @@ class World:
         ]
 
     def key_of(self, arn: str) -> str | None:
-        """The customer-managed key of a database or table; empty if none, None if unknown."""
+        """The customer-managed key of a database, table or EBS snapshot; empty if none, None if
+        unknown.
+        """
         service, region, kind, name = self._parsed(arn)
         match service, kind:
             case "rds", _ if kind in RDS_COLLECTIONS:
                 key = getattr(self._in_rds(kind, name, region), "kms_key_id", None)
+            case "ec2", "snapshot":
+                found = ec2_backends[self.account][region].snapshots.get(name)
+                key = getattr(found, "kms_key_id", None)
             case "dynamodb", "table":
                 table = dynamodb_backends[self.account][region].tables.get(name)
                 key = (getattr(table, "sse_specification", None) or {}).get("KMSMasterKeyId")
             case _:
                 return None
         return self._customers(key, region) if key else ""
+
+    def role_of(self, profile: str) -> str | None:
+        """The ARN of the role in an instance profile."""
+        found = iam_backends[self.account]["aws"].instance_profiles.values()
+        return next((one.roles[0].arn for one in found if one.name == profile), None)
 
     def has_object(self, arn: str) -> bool:
         """Whether there is an object in S3 now; a delete marker is none."""
@@ -120,6 +131,17 @@ def _mapping(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in tags}
 
 
+def _values(cloud: Cloud) -> dict[str, str]:
+    """Of each parameter, what Ref gives: of one in the Parameter Store, what is there."""
+    ssm, declared = cloud.client("ssm"), cloud.template.get("Parameters", {})
+    return {
+        name: ssm.get_parameter(Name=value)["Parameter"]["Value"]
+        if is_in_parameter_store(declared[name])
+        else value
+        for name, value in cloud.parameters.items()
+    }
+
+
 def guard_of(cloud: Cloud) -> Guard:
     """A guard for everything deployed in the box."""
 
@@ -128,7 +150,7 @@ def guard_of(cloud: Cloud) -> Guard:
 
     resolver = Resolver(
         template=cloud.template,
-        parameters=cloud.parameters,
+        parameters=_values(cloud),
         physical_ids={name: cloud.physical_id(name) for name in cloud.resources},
         attributes=attribute,
         account=cloud.account_id,
@@ -141,5 +163,6 @@ def guard_of(cloud: Cloud) -> Guard:
         tags_of=world.tags_of,
         volumes_of=world.volumes_of,
         key_of=world.key_of,
+        role_of=world.role_of,
         has_object=world.has_object,
     )

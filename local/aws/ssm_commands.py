@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from moto.core.responses import ActionResult
 from moto.ec2.models import ec2_backends
@@ -40,6 +40,23 @@ MOST_LISTED = 50
 # "The first 2,500 characters" of each plugin:
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CommandPlugin.html
 LONGEST_OUTPUT = 2500
+# "The first 24,000 characters written by the plugin to `stdout`", 8,000 to `stderr`:
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetCommandInvocation.html
+LONGEST_STDOUT, LONGEST_STDERR = 24_000, 8_000
+
+# AWS's own document, in every account: its parameters, as DescribeDocument shows them.
+SHELL_DOCUMENT = "AWS-RunShellScript"
+SHELL_PARAMETERS: Mapping[str, Any] = {
+    "commands": {"type": "StringList"},
+    "workingDirectory": {"type": "String", "default": ""},
+    "executionTimeout": {
+        "type": "String",
+        "default": "3600",
+        "allowedPattern": "^[1-9][0-9]{0,5}$",
+    },
+}
+# An agent that has lost its connection tries again soon.
+RECONNECTS_AFTER = timedelta(seconds=30)
 
 # The words of Data Lifecycle Manager's documents, and the exit codes with which its samples refuse
 # a word that does not fit: frozen already, thawed already.
@@ -110,6 +127,12 @@ class Command:
         return self.requested_at + timedelta(seconds=self.timeout)
 
     @property
+    def longest(self) -> timedelta:
+        """How long it may run."""
+        [seconds] = self.parameters.get("executionTimeout", [str(DEFAULT_TIMEOUT)])
+        return timedelta(seconds=int(seconds))
+
+    @property
     def status(self) -> tuple[str, str]:
         """Status and StatusDetails of the whole: that of its slowest, worst part."""
         parts = [(one.status, one.details) for one in self.invocations]
@@ -131,6 +154,29 @@ class Invocation:
     code: int = -1
     """-1 until it has run: GetCommandInvocation, ResponseCode."""
     output: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a script has ended."""
+
+    code: int
+    output: str = ""
+    error: str = ""
+
+
+class Shell(Protocol):
+    """Instances that run `AWS-RunShellScript`, and come and go with their network."""
+
+    def reaches(self, instance_id: str) -> bool:
+        """Whether Systems Manager and the agent reach each other; also true of other instances."""
+
+    def takes(self, command: Command, instance_id: str) -> timedelta:
+        """How long a script will run."""
+
+    def run(self, command: Command, instance_id: str) -> Ended:
+        """Do what the script does."""
 
 
 @dataclass
@@ -159,6 +205,8 @@ class Commands:
     sent: list[Command] = field(default_factory=list)
     unmanaged: set[str] = field(default_factory=set)
     """Instances without an agent that Systems Manager knows."""
+    shell: Shell | None = None
+    """Without it, nobody can be sent `AWS-RunShellScript`."""
     _silent: set[str] = field(default_factory=set)
     _fates: dict[tuple[str, str], list[Fate]] = field(default_factory=lambda: defaultdict(list))
     _durations: dict[tuple[str, str], timedelta] = field(default_factory=dict)
@@ -241,18 +289,35 @@ class Commands:
         reached = one.instance_id not in self._silent and self._state(one.instance_id) == "running"
         if one.status != "Pending" or not reached:
             return
+        if self.shell and not self.shell.reaches(one.instance_id):
+            self._later(RECONNECTS_AFTER, self._deliver, one)
+            return
         word = one.command.word
         one.status, one.details, one.started_at = "InProgress", "InProgress", self.now()
         self._words[one.instance_id].append(word)
         self._tell(one)
         takes = self._durations.get((one.instance_id, word), self.cloud.pace.command_takes)
+        if one.command.document == SHELL_DOCUMENT and self.shell:
+            takes = self.shell.takes(one.command, one.instance_id)
+        self._later(min(takes, one.command.longest), self._end, one, takes > one.command.longest)
+
+    def _later(self, after: timedelta, do: Callable[..., None], *given: Any) -> None:
         self.cloud.clock.at(
-            one.started_at + takes, lambda: self._end(one), f"command {one.command.id} ends"
+            self.now() + after, partial(do, *given), f"command at {given[0].instance_id}"
         )
 
-    def _end(self, one: Invocation) -> None:
-        one.code, one.output = self._run(one.instance_id, one.command.word)
-        one.status = one.details = "Failed" if one.code else "Success"
+    def _end(self, one: Invocation, is_late: bool) -> None:  # noqa: FBT001, by an appointment
+        if self._state(one.instance_id) != "running":
+            return  # nobody is there to say how it ended
+        if self.shell and not self.shell.reaches(one.instance_id):
+            self._later(RECONNECTS_AFTER, self._end, one, is_late)
+            return
+        if is_late:
+            one.status, one.details = "TimedOut", "ExecutionTimedOut"
+        else:
+            ended = self._run(one)
+            one.code, one.output, one.error = ended.code, ended.output, ended.error
+            one.status = one.details = "Failed" if one.code else "Success"
         one.ended_at = self.now()
         self._tell(one)
 
@@ -262,7 +327,13 @@ class Commands:
                 one.status, one.details, one.ended_at = "TimedOut", "DeliveryTimedOut", self.now()
                 self._tell(one)
 
-    def _run(self, instance_id: str, word: str) -> tuple[int, str]:
+    def _run(self, one: Invocation) -> Ended:
+        if one.command.document == SHELL_DOCUMENT and self.shell:
+            return self.shell.run(one.command, one.instance_id)
+        code, output = self._run_word(one.instance_id, one.command.word)
+        return Ended(code, error=output) if code else Ended(code, output)
+
+    def _run_word(self, instance_id: str, word: str) -> tuple[int, str]:
         """What a script does to an instance: its exit code and output."""
         fates = self._fates[instance_id, word]
         if fates:
@@ -329,7 +400,7 @@ class Commands:
         document, given = asked("DocumentName"), asked("Parameters", {})
         _check_parameters(self._document(document), given)
         for instance_id in instance_ids:
-            if instance_id in self.unmanaged or self._state(instance_id) not in ACCEPTED_STATES:
+            if not self._is_managed(instance_id):
                 raise SSMException(
                     "InvalidInstanceId",
                     f"Instances not in a valid state for account: {instance_id}",
@@ -380,7 +451,6 @@ class Commands:
         if not found:
             raise SSMException("InvocationDoesNotExist", "")
         [one] = found
-        succeeded = one.status == "Success"
         return ActionResult({
             "CommandId": one.command.id,
             "InstanceId": one.instance_id,
@@ -390,8 +460,8 @@ class Commands:
             "ResponseCode": one.code,
             "Status": one.status,
             "StatusDetails": one.details,
-            "StandardOutputContent": one.output if succeeded else "",
-            "StandardErrorContent": "" if succeeded else one.output,
+            "StandardOutputContent": one.output[:LONGEST_STDOUT],
+            "StandardErrorContent": one.error[:LONGEST_STDERR],
         })  # fmt: skip
 
     def _shown(self) -> list[Command]:
@@ -416,6 +486,8 @@ class Commands:
         ]
 
     def _document(self, name: str) -> Mapping[str, Any]:
+        if name == SHELL_DOCUMENT and self.shell:
+            return SHELL_PARAMETERS
         documents = ssm_backends[self.cloud.account_id][self.cloud.region]._documents
         if name not in documents:
             raise SSMException("InvalidDocument", f"document {name} does not exist.")
@@ -424,6 +496,13 @@ class Commands:
             raise SSMException("InvalidDocument", f"document {name} is no Command document.")
         parameters: Mapping[str, Any] = document.content_json.get("parameters", {})
         return parameters
+
+    def _is_managed(self, instance_id: str) -> bool:
+        return (
+            instance_id not in self.unmanaged
+            and self._state(instance_id) in ACCEPTED_STATES
+            and (self.shell is None or self.shell.reaches(instance_id))
+        )
 
     def _state(self, instance_id: str) -> str:
         instance = ec2_backends[self.cloud.account_id][self.cloud.region].get_instance_by_id(
@@ -521,7 +600,7 @@ def _invocation(one: Invocation, *, with_output: bool) -> dict[str, Any]:
         "ResponseCode": one.code,
         "ResponseStartDateTime": one.started_at,
         "ResponseFinishDateTime": one.ended_at,
-        "Output": one.output[:LONGEST_OUTPUT],
+        "Output": (one.output + one.error)[:LONGEST_OUTPUT],
     }
     return {
         "CommandId": one.command.id,

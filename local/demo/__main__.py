@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,19 @@ from rich.table import Table
 from rich.text import Text
 
 from local.cloud import ROOT, Cloud
-from local.demo import backups_state, backups_story, backups_view
+from local.demo import (
+    backups_state,
+    backups_story,
+    backups_view,
+    drills_evidence,
+    drills_state,
+    drills_story,
+    drills_view,
+)
 from local.demo.page import Page, plain
 from local.demo.timeline import Line, Timeline
 from local.demo.week import DAYS, START, THIN, pass_days
+from local.demo.words import named
 from watchkeeper.aws.table import unpack
 
 KEPT_IN = ROOT / ".local" / "demo"
@@ -83,13 +93,16 @@ def run_demo(page: Page, *, days: int, kept_in: Path) -> None:
         _tell(page, cloud, days)
         backups = backups_state.read_backups(cloud)
         # Each capability has its sections and answers here.
-        for title, table in backups_view.sections(backups):
+        drills = drills_state.read_drills(cloud)
+        for title, table in (*backups_view.sections(backups), *drills_view.sections(drills)):
             page.show(
                 Text(), Rule(Text(title, style="bold"), align="left", style="bright_black"), table
             )
-        page.show(_headline(cloud.clock.now(), backups_view.answers(backups)))
+        answers = [*backups_view.answers(backups), *drills_view.answers(drills)]
+        page.show(_headline(cloud.clock.now(), answers))
         _keep(cloud, kept_in)
-    page.show(_closing(kept_in))
+        drills_evidence.keep(drills, kept_in)
+    page.show(_closing(kept_in, drills_evidence.shown(drills)))
     page.save(kept_in / "demo.txt", kept_in / "demo.html")
 
 
@@ -112,11 +125,17 @@ def _opening(days: int) -> Text:
 
 
 def _tell(page: Page, cloud: Cloud, days: int) -> None:
+    document = partial(drills_state.document_of, cloud)
     timeline = Timeline(
-        cloud, [lambda evidence: backups_view.tell(evidence, backups_state.taken_in(cloud))]
+        cloud,
+        [
+            lambda evidence: backups_view.tell(evidence, backups_state.taken_in(cloud)),
+            lambda evidence: drills_view.tell(evidence, document),
+        ],
     )
+    story = [*backups_story.story(START), *drills_story.story(START, days)]
     with _progress(page, days) as moved:
-        for day in pass_days(cloud, days, backups_story.story(START), moved):
+        for day in pass_days(cloud, days, story, moved):
             page.show(
                 Text(),
                 Rule(
@@ -159,7 +178,7 @@ def _day(lines: Sequence[Line], names: Mapping[str, str]) -> Table:
         said = plain(line.says, "bold" if line.mark in ("page", "person", "chance") else "")
         table.add_row(Text(f" {line.moments}"), Text(sign, style=style), said)
         for each in line.below:
-            told = plain(backups_view.named(each, names), "bright_black")
+            told = plain(named(each, names), "bright_black")
             table.add_row("", "", told)
     return table
 
@@ -177,16 +196,16 @@ def _headline(at: datetime, answers: Sequence[tuple[str, Text]]) -> Panel:
     return Panel(table, title=title, title_align="left", box=box.ROUNDED, padding=(1, 2))
 
 
-def _closing(kept_in: Path) -> Table:
+def _closing(kept_in: Path, evidence: Mapping[str, str]) -> Table:
     shown = kept_in.relative_to(ROOT) if kept_in.is_relative_to(ROOT) else kept_in
     table = Table.grid(padding=(0, 2))
     table.add_row("", "")
     table.add_row(Text("Left behind", style="bold"), plain(f"in {shown}/"))
-    for name, what in LEFT.items():
+    for name, what in {**LEFT, **evidence}.items():
         table.add_row(Text(f"  {name}", style="cyan"), what)
     table.add_row("", "")
     table.add_row(Text("Try next", style="bold"), "")
-    for command, what in NEXT:
+    for command, what in (*NEXT, (f"make verify-evidence FOLDER={shown}", VERIFIES)):
         table.add_row(Text(f"  {command}", style="cyan"), what)
     return table
 
@@ -196,7 +215,11 @@ LEFT = {
     "news.jsonl": "what the system told other systems",
     "pages.txt": "what it told people",
     "demo.html": "this page, with its colours; demo.txt without",
+    "evidence/": "what drills have filed, as their bucket has it; pages for a browser:",
 }
+
+
+VERIFIES = "the chains of evidence in it, checked as an auditor would"
 
 
 def _keep(cloud: Cloud, folder: Path) -> None:

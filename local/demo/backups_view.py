@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from local.demo.backups_state import BackupsState, Fate, Protected
 from local.demo.page import plain
 from local.demo.timeline import Evidence, Line, Stand
+from local.demo.words import NOUNS, compact, count, listing, named, plan_text, span
 from watchkeeper import naming
 from watchkeeper.backups.model import ACCEPTED, Finding, Gap, Kind
 
@@ -23,14 +23,6 @@ SLOW = timedelta(minutes=70)
 worth a word.
 """
 
-PLANS = {"gold": "yellow", "silver": "white", "bronze": "dark_orange3", "postgres": "cyan"}
-NOUNS = {
-    Kind.INSTANCE: "instance",
-    Kind.VOLUME: "volume",
-    Kind.DATABASE: "database",
-    Kind.CLUSTER: "cluster",
-    Kind.TABLE: "table",
-}
 WEAKER = (Gap.NO_POINT_IN_TIME, Gap.LIMIT)
 """Findings of a report that no other news tells."""
 QUOTA = " (service "
@@ -42,7 +34,6 @@ FATES = {
     "removed": "bright_black",
     "failed": "red",
 }
-RESOURCE = re.compile(r"arn:aws:[\w-]+:[\w-]*:\d*:[\w-]+[:/]([\w-]+)|\b((?:i|vol)-[0-9a-f]{2,})\b")
 FAILED_SNAPSHOT = re.compile(r"snapshot snap-[0-9a-f]+ of vol-[0-9a-f]+ ")
 COMMAND = re.compile(r" \(aws .*")
 """The remedy at the end of a reason, or what is left of it: state.jsonl and the page have it."""
@@ -85,7 +76,7 @@ def _completed(
 ) -> Line:
     ended, begun = max(_at(news) for news in shards), _begun(night)
     failed = sum(news["failed"] for news in shards)
-    said = ", ".join(_count(taken[kind], NOUNS[kind]) for kind in Kind if taken.get(kind))
+    said = ", ".join(count(taken[kind], NOUNS[kind]) for kind in Kind if taken.get(kind))
     says = f"{shards[0]['plan']}: {said or 'nothing'}" + (f"; {failed} failed" if failed else "")
     at = begun or ended
     if begun is None:
@@ -139,16 +130,6 @@ def _without_ids(why: str) -> str:
     return COMMAND.sub("", FAILED_SNAPSHOT.sub("its snapshot ", why))
 
 
-def named(text: str, names: Mapping[str, str]) -> str:
-    """The text with resources and keys called by their names, where they have any."""
-
-    def name(found: re.Match[str]) -> str:
-        tail = found[1] or found[2]
-        return names.get(found[0]) or names.get(tail, tail)
-
-    return RESOURCE.sub(name, text)
-
-
 # ── The tables ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -162,17 +143,8 @@ def sections(state: BackupsState) -> list[tuple[str, Table]]:
     ]
 
 
-def _table(*columns: tuple[str, dict[str, Any]]) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
-    )
-    for title, options in columns:
-        table.add_column(title, **options)
-    return table
-
-
 def _points(state: BackupsState) -> Table:
-    table = _table(
+    table = listing(
         ("recovery point", {"width": 27, "no_wrap": True}),
         ("", {"width": 11, "no_wrap": True}),
         ("why", {"ratio": 1}),
@@ -180,7 +152,7 @@ def _points(state: BackupsState) -> Table:
     for alike in _alike(state):
         for one in alike:
             tally = Text(_tally(one), style="bright_black")
-            table.add_row(plain(one.name, "bold"), _plan(one.plan), tally)
+            table.add_row(plain(one.name, "bold"), plan_text(one.plan), tally)
         for fate, others in _worth_showing(alike[0]):
             times = f" ×{1 + len(others)}" if others else ""
             word = Text(f"{fate.word}{times}", style=FATES.get(fate.word, ""))
@@ -244,7 +216,7 @@ def _why(fate: Fate, others: Sequence[Fate], names: Mapping[str, str]) -> Text:
 
 
 def _coverage(state: BackupsState) -> Table:
-    table = _table(
+    table = listing(
         ("resource", {"ratio": 1}),
         ("", {"width": 8}),
         ("plan", {"width": 8}),
@@ -257,10 +229,10 @@ def _coverage(state: BackupsState) -> Table:
         table.add_row(
             plain(one.name),
             NOUNS[one.kind],
-            _plan(one.plan),
+            plan_text(one.plan),
             f"{one.oldest:%d %b %H:%M}" if one.oldest else "never",
-            _hours(state.at - one.newest) if one.newest else "–",
-            _hours(one.objective) if one.objective else "–",
+            compact(state.at - one.newest) if one.newest else "–",
+            compact(one.objective) if one.objective else "–",
             _verdict(one),
         )
     return table
@@ -277,7 +249,7 @@ def _verdict(one: Protected) -> Text:
 
 
 def _unprotected(findings: Sequence[Finding]) -> Table:
-    table = _table(
+    table = listing(
         ("resource", {"ratio": 3}), ("because", {"width": 19}), ("in full", {"ratio": 5})
     )  # fmt: skip
     for finding in findings:
@@ -316,7 +288,7 @@ def answers(state: BackupsState) -> list[tuple[str, Text]]:
     if state.others:
         keepers = Counter(point.keeper for point in state.others)
         kept = ", ".join(f"{count} by {keeper}" for keeper, count in sorted(keepers.items()))
-        text = f"{_count(len(state.others), 'recovery point')}: {kept}. Counted, never touched."
+        text = f"{count(len(state.others), 'recovery point')}: {kept}. Counted, never touched."
         answers.append(("Kept by others?", plain(text)))
     if state.limits:
         room = [plain(f"{one.what}: {one.why.partition(';')[0]}") for one in state.limits]
@@ -339,10 +311,10 @@ def _from_when(state: BackupsState, good: Sequence[Protected]) -> Text:
         plan: _oldest_age(state, [one for one in snapshots if one.plan == plan])
         for plan in dict.fromkeys(one.plan for one in snapshots)
     }
-    ages = [f"{plan} {_hours(age)}" for plan, age in newest.items()]
+    ages = [f"{plan} {compact(age)}" for plan, age in newest.items()]
     lost = f"Lost if everything broke now: {', '.join(ages)}"
     if spans := [one for one in good if one.span]:
-        age = _hours(_oldest_age(state, spans))
+        age = compact(_oldest_age(state, spans))
         lost += f"; {age} of what can be restored to any moment"
     oldest = min(one.oldest for one in good if one.oldest)
     return Text(f"{lost}.\nThe furthest way back is to {oldest:%a %d %b %H:%M}.")
@@ -361,28 +333,3 @@ def _risk(one: Protected, names: Mapping[str, str]) -> Text:
 
 def _who(one: Protected) -> str:
     return f"{one.name} ({NOUNS[one.kind]}, {one.plan})"
-
-
-def _plan(plan: str) -> Text:
-    return plain(plan, PLANS.get(plan, ""))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _hours(length: timedelta) -> str:
-    """A length of time in one number, to compare at a glance."""
-    hour = timedelta(hours=1)
-    return span(round(length / hour) * hour if length > hour else length)
-
-
-def span(length: timedelta) -> str:
-    """A length of time as people say it: `40 min`, `12 h`, `8 d`."""
-    minutes = round(length.total_seconds() / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 2 * 24 * 60:
-        hours, left = divmod(minutes, 60)
-        return f"{hours} h {left:02} min" if left and hours < 10 else f"{round(minutes / 60)} h"
-    return f"{minutes // (24 * 60)} d"

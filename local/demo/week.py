@@ -12,8 +12,10 @@ from local.cloud import Cloud
 START = datetime(2026, 11, 23, tzinfo=UTC)
 """A Monday, before the first night."""
 DAYS = 7
-THIN = timedelta(minutes=20)
-"""Quiet ticks closer together than this are skipped: more detail costs time and tells nothing."""
+THIN = timedelta(minutes=5)
+"""Quiet ticks closer together than this are skipped: more detail costs time and tells nothing.
+Drills are looked at as often, and what they measure is as exact.
+"""
 STRIDE = timedelta(hours=1)
 """How much passes between two looks at the progress bar."""
 

@@ -1,4 +1,5 @@
-"""Starts ministack, with what it lacks of EventBridge Scheduler, DynamoDB and IAM added.
+"""Starts ministack, with what it lacks of EventBridge Scheduler, DynamoDB, IAM and CloudFormation
+added.
 
     .tools/ministack/bin/python local/ministack/start.py
 
@@ -14,7 +15,8 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import json_response
-from ministack.services import dynamodb, eventbridge, scheduler
+from ministack.services import dynamodb, ec2, eventbridge, scheduler, ssm
+from ministack.services.cloudformation import provisioners
 
 # ministack looks every ten seconds which schedule is due; whoever lets time jump waits for each.
 scheduler._SCHEDULE_TICK_INTERVAL = 1
@@ -111,6 +113,33 @@ def _partition_keys(request: Any) -> Iterator[str]:
 
 
 iam_actions.dynamodb_service_context = _context_with_keys
+
+
+# The image that the template asks for by default, of which ministack has the other architecture.
+_images = ssm._PUBLIC_AMI_PARAMETERS
+for _name, _image in list(_images.items()):
+    _images[_name.replace("x86_64", "arm64")] = _image
+
+Made = tuple[str, dict[str, str]]
+"""A physical id, and what Fn::GetAtt gives."""
+
+
+def _let_in(logical_id: str, properties: dict[str, Any], _stack: str) -> Made:
+    """AWS::EC2::SecurityGroupIngress."""
+    group = ec2._security_groups[properties["GroupId"]]
+    group["IpPermissions"] += provisioners._ec2_sg_permissions([properties])
+    return logical_id, {}
+
+
+def _take(logical_id: str, _properties: dict[str, Any], stack: str) -> Made:
+    """Of what is taken and not followed."""
+    return f"{stack}-{logical_id}", {}
+
+
+_types = provisioners._RESOURCE_HANDLERS
+_types["AWS::EC2::SecurityGroupIngress"] = {"create": _let_in}
+for _kind in ("DomainList", "RuleGroup", "RuleGroupAssociation"):  # of the DNS Firewall
+    _types[f"AWS::Route53Resolver::Firewall{_kind}"] = {"create": _take}
 
 
 def _as_if_by_tls(source_ip: str, _secure: bool) -> None:  # noqa: FBT001, ministack's signature

@@ -17,11 +17,13 @@ from local.pace import Pace
 from tests.local.service_box import ACCOUNT, REGION, TWO_O_CLOCK, ServiceBox, service_box
 from watchkeeper import naming
 from watchkeeper.aws import dynamodb_backups as adapters
+from watchkeeper.aws.dynamodb_samples import TableSampler
 from watchkeeper.aws.errors import NotThere, Refused, Unclear
 from watchkeeper.aws.objects import ManifestReader, Manifests
 from watchkeeper.backups.dynamodb import DynamoDbKeeper, DynamoDbTaker
 from watchkeeper.backups.manifest import Manifest, digest
 from watchkeeper.backups.model import Asked, Kind, Place, Span, State, Target
+from watchkeeper.backups.sample import FIRST, Item, Sample, digests
 from watchkeeper.backups.services import Keeper, Taker
 
 MINUTE = timedelta(minutes=1)
@@ -39,6 +41,8 @@ RUN = "backup#gold#2026-11-23T02:00Z#000"
 ASKED = Asked(STACK, RUN, "gold", TWO_O_CLOCK)
 RATES = Target(naming.table_arn(ARNS, "rates"), Kind.TABLE, "rates")
 SOURCE = (RUN, RATES.arn)
+KEYS = [{"AttributeName": "id", "KeyType": "HASH"}]
+ATTRIBUTES = [{"AttributeName": "id", "AttributeType": "S"}]
 
 
 @dataclass
@@ -59,8 +63,8 @@ class Box(ServiceBox):
         billing = {} if "ProvisionedThroughput" in more else {"BillingMode": "PAY_PER_REQUEST"}
         made = self.dynamodb.create_table(
             TableName=name,
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=KEYS,
+            AttributeDefinitions=ATTRIBUTES,
             **billing,
             **more,
         )
@@ -91,6 +95,7 @@ def taker(box: Box) -> DynamoDbTaker:
         adapters.TableBackups(STACK),
         Manifests(BUCKET),
         PLACE,
+        TableSampler(),
     )
 
 
@@ -402,6 +407,12 @@ def test_what_a_restore_loses_is_written_down(box: Box, taker: DynamoDbTaker) ->
         "table_class": "STANDARD_INFREQUENT_ACCESS",
         "tags": {f"tag-{number:02d}": "x" for number in range(12)},
         "time_to_live": {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"},
+        "key_schema": KEYS,
+        "attribute_definitions": ATTRIBUTES,
+        "global_indexes": [
+            {name: index[name] for name in ("IndexName", "KeySchema", "Projection")}
+        ],
+        "local_indexes": [],
     }
     assert [
         (one["ResourceId"], one["MinCapacity"], one["MaxCapacity"]) for one in scaling["targets"]
@@ -433,7 +444,45 @@ def test_of_a_plain_table_every_setting_is_there_and_empty(box: Box, taker: Dyna
         "table_class": "STANDARD",
         "tags": {},
         "time_to_live": {"TimeToLiveStatus": "DISABLED"},
+        "key_schema": KEYS,
+        "attribute_definitions": ATTRIBUTES,
+        "global_indexes": [],
+        "local_indexes": [],
     }
+
+
+@pytest.mark.parametrize(("items", "is_whole"), [(0, True), (7, True), (30, False)])
+def test_what_some_items_were_is_written_down(
+    box: Box, taker: DynamoDbTaker, items: int, is_whole: bool
+) -> None:
+    box.table()
+    written: list[Item] = [
+        {"id": {"S": f"{number:02d}"}, "raw": {"B": b"x"}} for number in range(items)
+    ]
+    for item in written:
+        box.dynamodb.put_item(TableName="rates", Item=item)
+
+    taker.take(RATES, ASKED, box.now)
+
+    sample = manifest_of(box).sample
+    assert sample
+    assert sample.items == digests(written[:FIRST], ["id"])
+    assert (sample.looked_at, sample.changed) == (len(sample.items), 0)
+    assert (sample.is_whole, sample.count, sample.why) == (is_whole, items, "")
+    assert sample.at == TWO_O_CLOCK
+
+
+def test_a_table_that_may_not_be_read_is_backed_up_without_a_sample(
+    box: Box, taker: DynamoDbTaker
+) -> None:
+    box.table()
+    denied = (AWSResponse("", 400, HTTPHeaders(), None), {"Error": {"Code": "AccessDenied"}})
+    taker.sampler.client.meta.events.register("before-call.dynamodb.Scan", lambda **_: denied)
+
+    assert taker.take(RATES, ASKED, box.now) == ""
+
+    assert box.names() == [name_of()]
+    assert manifest_of(box).sample == Sample(why="dynamodb:Scan answered AccessDenied")
 
 
 @pytest.mark.parametrize("spoilt", [None, b"no json", json.dumps({"schema": 1}).encode()])

@@ -2,16 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from local.aws import backup, rds
 from local.cloud import Cloud
 from local.pace import Pace
-from tests.crash.forks import Story, aside, explore
 from tests.crash.night import (
     BEFORE,
     PLAN,
@@ -246,34 +245,3 @@ def lose(cloud: Cloud) -> None:
 
 
 # ── Where it is worth being killed ────────────────────────────────────────────────────────────────
-
-READS = ("Describe", "Get", "List", "Query", "BatchGet")
-
-
-Told = TypeVar("Told")
-
-
-def explore_changes(
-    made: Account, function: str, kind: str, tell: Callable[[], Told]
-) -> Story[Told]:
-    """Tell the story, and tell it on from every call of a function that changes something."""
-    changing = _changing_calls(made, function, tell)
-    return explore(
-        made.cloud, tell, functions={function}, kinds=(kind,), wanted=changing.__contains__
-    )
-
-
-def _changing_calls(made: Account, function: str, tell: Callable[[], object]) -> set[int]:
-    """The numbers of a function's calls in a story that change the world, and of its first one.
-
-    To die after a call that only reads is to die after the last one before it that changed
-    something: nobody can tell the two apart.
-    """
-
-    def story() -> list[str]:
-        first = len(made.cloud.calls)
-        tell()
-        return [one.operation for one in made.cloud.calls[first:] if one.function == function]
-
-    operations = enumerate(aside(story), start=1)
-    return {1} | {number for number, name in operations if not name.startswith(READS)}

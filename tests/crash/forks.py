@@ -192,3 +192,37 @@ def _read(file: Path, name: str) -> Branch[Outcome]:
         return Branch(name, error="the process ended without a word")
     branch: Branch[Outcome] = pickle.loads(file.read_bytes())
     return branch
+
+
+READS = ("Describe", "Get", "List", "Query", "BatchGet", "Scan")
+
+
+def explore_changes(
+    cloud: Cloud,
+    function: str,
+    kind: str,
+    tell: Callable[[], Outcome],
+    share: tuple[int, int] = (0, 1),
+) -> Story[Outcome]:
+    """Tell the story, and tell it on from every call of a function that changes something; of a
+    `share` of (1, 3), from the second of them, the fifth, and so on.
+    """
+    number, of = share
+    changing = set(sorted(_changing_calls(cloud, function, tell))[number::of])
+    return explore(cloud, tell, functions={function}, kinds=(kind,), wanted=changing.__contains__)
+
+
+def _changing_calls(cloud: Cloud, function: str, tell: Callable[[], object]) -> set[int]:
+    """The numbers of a function's calls in a story that change the world, and of its first one.
+
+    To die after a call that only reads is to die after the last one before it that changed
+    something: nobody can tell the two apart.
+    """
+
+    def story() -> list[str]:
+        first = len(cloud.calls)
+        tell()
+        return [one.operation for one in cloud.calls[first:] if one.function == function]
+
+    operations = enumerate(aside(story), start=1)
+    return {1} | {number for number, name in operations if not name.startswith(READS)}

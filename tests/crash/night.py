@@ -204,8 +204,10 @@ def _stands(item: dict[str, Any]) -> str:
 
 
 def _expected(subject: str | None) -> bool:
-    """Alarms have their own tests; and BROKEN, which never has a recovery point, is at risk."""
-    return (subject or "").startswith(("OK: ", "ALARM: ", "At risk in plan "))
+    """Alarms have their own tests; and BROKEN, which never has a recovery point, is at risk, and
+    fails its drills.
+    """
+    return (subject or "").startswith(("OK: ", "ALARM: ", "At risk in plan ", "Drills failed: "))
 
 
 def ours(cloud: Cloud) -> list[str]:

@@ -26,12 +26,11 @@ from tests.crash.databases import (
     DatabaseAccount,
     Morning,
     account,
-    explore_changes,
     findings,
     switches,
     tonight,
 )
-from tests.crash.forks import aside
+from tests.crash.forks import aside, explore_changes
 from tests.crash.night import NIGHT, Outcome, Point, expire_later, records, run_night
 
 CHOSEN = NIGHT + timedelta(seconds=90)
@@ -98,7 +97,7 @@ def fails_alone(found: Morning, name: str) -> bool:
 def test_death_or_twin_at_every_call_that_changes_something(
     evening: DatabaseAccount, function: str, kind: str, at_least: int
 ) -> None:
-    story = aside(lambda: explore_changes(evening, function, kind, lambda: tonight(evening)))
+    story = aside(lambda: explore_changes(evening.cloud, function, kind, lambda: tonight(evening)))
     assert len(story.branches) >= at_least
     news = set(story.calm.end.news)
     assert story.gone_wrong(lambda found: found.is_calm and set(found.end.news) == news) == []

@@ -26,6 +26,7 @@ from tests.crash.night import (
     records,
     settle,
 )
+from watchkeeper import naming
 
 EXPIRY = NIGHT + timedelta(days=2, hours=4)
 """The third day at 06:00: three nights have been taken, and two are to be kept."""
@@ -192,13 +193,29 @@ def adopted_by_aws_backup(made: Account, snapshot: str) -> None:
     )
 
 
-def held_by_a_drill(made: Account, snapshot: str) -> None:
+def held_by_name(made: Account, snapshot: str) -> None:
     point = points_of(made, ARCHIVE)[0]
     made.cloud.client("dynamodb").update_item(
         TableName=made.cloud.physical_id("Table"),
         Key={"pk": {"S": point["pk"]}, "sk": {"S": point["sk"]}},
         UpdateExpression="SET holds = :holds",
-        ExpressionAttributeValues={":holds": {"L": [{"S": "drill#archive#2026-11-26"}]}},
+        ExpressionAttributeValues={":holds": {"L": [{"S": "an audit"}]}},
+    )
+
+
+def being_restored(made: Account, snapshot: str) -> None:
+    enter_drill(made)
+
+
+def enter_drill(made: Account, **ended: Any) -> None:
+    """A drill of the oldest recovery point of ARCHIVE, begun an hour ago."""
+    run, begun_at = "drill#round", naming.instant(EXPIRY)
+    key = {"pk": naming.drills_pk(made.cloud.stack_name), "sk": naming.begun_sk(EXPIRY, run)}
+    told = {"run": run, "resource": made.arn(ARCHIVE), "point": points_of(made, ARCHIVE)[0]["id"]}
+    told |= {"level": "restore", "begun_at": begun_at}
+    item = {name: {"S": text} for name, text in (key | told).items()}
+    made.cloud.client("dynamodb").put_item(
+        TableName=made.cloud.physical_id("Table"), Item={**item, "usd": {"N": "0.17"}, **ended}
     )
 
 
@@ -209,7 +226,8 @@ FORBIDDEN: dict[Callable[[Account, str], None], str] = {
     held_by_law: "legal hold",
     stripped: "has lost its tag",
     adopted_by_aws_backup: "AWS Backup",
-    held_by_a_drill: "held by drill#archive",
+    held_by_name: "held by an audit",
+    being_restored: "a drill is restoring it",
 }
 
 
@@ -247,6 +265,11 @@ def test_what_is_forbidden_stays_and_says_why(
     assert sum(point.state == "removed" for point in end.points) == PLANNED - 1
     assert any(FORBIDDEN[forbids] in reason for reason in reasons), reasons
     assert set(end.runs.values()) == {"done"}
+
+
+def test_what_a_drill_has_restored_goes_as_planned(morning: Account) -> None:
+    end = expiry_after(morning, lambda: enter_drill(morning, ended={"BOOL": True}))
+    assert went_as_planned(end), end
 
 
 # ── What has changed since it was taken ───────────────────────────────────────────────────────────

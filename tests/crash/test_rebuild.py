@@ -24,13 +24,12 @@ from tests.crash.databases import (
     DatabaseAccount,
     Morning,
     account,
-    explore_changes,
     lose,
     morning,
     switches,
     tonight,
 )
-from tests.crash.forks import aside
+from tests.crash.forks import aside, explore_changes
 from tests.crash.night import NIGHT, expire_later, records, run_night, settle
 
 Records = list[dict[str, Any]]
@@ -94,7 +93,7 @@ def test_killed_or_raced_while_it_is_rebuilt(
     def story() -> Any:
         lose(after_the_night.cloud)
         return explore_changes(
-            after_the_night, "TakeBackups", kind, lambda: rebuilt(after_the_night)
+            after_the_night.cloud, "TakeBackups", kind, lambda: rebuilt(after_the_night)
         )
 
     told = aside(story)

@@ -162,3 +162,52 @@ def test_a_right_to_write_once_is_none_to_write_again(user: Any) -> None:
         s3.put_object(**once, IfNoneMatch="*")
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.put_object(**once)
+
+
+NETWORK = {
+    "Parameters": {
+        "Image": {
+            "Type": "AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>",
+            "Default": "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64",
+        }
+    },
+    "Resources": {
+        "Network": {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "100.127.240.0/24"}},
+        "Group": {
+            "Type": "AWS::EC2::SecurityGroup",
+            "Properties": {"GroupDescription": "asked", "VpcId": {"Ref": "Network"}},
+        },
+        "Asked": {
+            "Type": "AWS::EC2::SecurityGroupIngress",
+            "Properties": {
+                "GroupId": {"Ref": "Group"},
+                "SourceSecurityGroupId": {"Ref": "Group"},
+                "IpProtocol": "tcp",
+                "FromPort": 443,
+                "ToPort": 443,
+            },
+        },
+        "Names": {
+            "Type": "AWS::Route53Resolver::FirewallDomainList",
+            "Properties": {"Domains": ["*"]},
+        },
+    },
+    "Outputs": {"Image": {"Value": {"Ref": "Image"}}, "Names": {"Value": {"Ref": "Names"}}},
+}
+
+
+def test_a_network_is_deployed_with_rules_that_stand_beside_their_group(administrator: Any) -> None:
+    cloudformation = administrator("cloudformation")
+    cloudformation.create_stack(StackName="network", TemplateBody=json.dumps(NETWORK))
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="network", WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+    )
+    (stack,) = cloudformation.describe_stacks(StackName="network")["Stacks"]
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+    assert outputs["Image"].startswith("ami-")
+    assert outputs["Names"]
+    made = cloudformation.describe_stack_resource(StackName="network", LogicalResourceId="Group")
+    group = made["StackResourceDetail"]["PhysicalResourceId"]
+    (shown,) = administrator("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    (rule,) = shown["IpPermissions"]
+    assert (rule["FromPort"], rule["UserIdGroupPairs"][0]["GroupId"]) == (443, group)

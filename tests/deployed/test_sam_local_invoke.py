@@ -98,10 +98,15 @@ def client(box: str, service: str) -> Any:
     )
 
 
-def test_functions_in_containers_back_up_the_account(box: str, env_vars: Path) -> None:
+def let_pass(box: str, minutes: int) -> None:
+    address = f"{box}/box/advance?minutes={minutes}"
+    urllib.request.urlopen(address, data=b"", timeout=120).close()
+
+
+def test_functions_in_containers_back_up_and_drill_the_account(box: str, env_vars: Path) -> None:
     """One test, because SAM's build folder is one: two tests might use it at the same time."""
     (run,) = invoke(env_vars)
-    urllib.request.urlopen(f"{box}/box/advance?minutes=60", data=b"", timeout=120).close()
+    let_pass(box, 60)
 
     shard = {"Name": "tag:watchkeeper:run", "Values": [f"{run}#*"]}
     snapshots = client(box, "ec2").describe_snapshots(Filters=[shard])["Snapshots"]
@@ -116,6 +121,17 @@ def test_functions_in_containers_back_up_the_account(box: str, env_vars: Path) -
     # A night of a plan may have come meanwhile: the box has the hour of the day that it is.
     assert {one["id"]["S"] for one in points} <= {one["id"] for one in plan["kept"]}
     assert "woken" in invoke_built("SweepRuns", "sweep_runs/minute.json", env_vars)
+
+    check = ROOT / "events/drill_restores/by-hand-check.json"
+    resource = json.loads(check.read_text())["resource"]
+    (round_,) = invoke_built("DrillRestores", f"drill_restores/{check.name}", env_vars)
+    let_pass(box, 60)  # what it has begun is seen through by the box
+    bucket = json.loads(env_vars.read_text())["DrillRestores"]["EVIDENCE_BUCKET"]
+    found = client(box, "s3").get_object(Bucket=bucket, Key=naming.evidence_key(resource, 1))
+    evidence = json.loads(found["Body"].read())
+    assert evidence["run"] == naming.restore_id(round_, resource, "check")
+    assert (evidence["verdict"], evidence["failure"]) == ("passed", "")
+    assert "drills" in invoke_built("DrillRestores", "drill_restores/show.json", env_vars)
 
 
 def databases_and_tables(run: str, box: str) -> set[str]:

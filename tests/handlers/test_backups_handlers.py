@@ -12,7 +12,7 @@ from local.functions import Invocation
 from tests.crash.forks import aside
 from tests.crash.night import Account, account, items, run_night
 
-FUNCTIONS = ("TakeBackups", "ExpireBackups", "SweepRuns")
+FUNCTIONS = ("TakeBackups", "ExpireBackups", "DrillRestores", "SweepRuns")
 
 RUN_DUE = {
     "type": "RunDue", "schema_version": 1, "id": "x", "capability": "backup",
@@ -69,13 +69,36 @@ FOR_EXPIRING: dict[str, Any] = {
     "a slip in dry_run": {"trigger": "by-hand", "request_id": "x", "dryrun": True},
     "a rebuild": {"trigger": "rebuild", "request_id": "x"},
 }
+VOLUME = "arn:aws:ec2:us-east-1:123456789012:volume/vol-0123456789abcdef0"
+FOR_DRILLING: dict[str, Any] = {
+    "a drill of nothing": {"trigger": "by-hand", "request_id": "x", "level": "blocks"},
+    "a drill of no level": {"trigger": "by-hand", "request_id": "x", "resource": VOLUME},
+    "a drill at a level that is none": {
+        "trigger": "by-hand", "request_id": "x", "resource": VOLUME, "level": "rehearsal",
+    },
+    "a drill that may start anew": {
+        "trigger": "by-hand", "request_id": "x", "resource": VOLUME, "level": "check",
+        "anew": "perhaps",
+    },
+    "a drill of a bucket": {
+        "trigger": "by-hand", "request_id": "x", "resource": "arn:aws:s3:::b", "level": "metadata",
+    },
+    "a drill of a snapshot's name": {
+        "trigger": "by-hand", "request_id": "x", "resource": VOLUME, "level": "blocks",
+        "point": "snap-0123456789abcdef0",
+    },
+    "a drill with a key for an id": {
+        "trigger": "by-hand", "request_id": "x#0", "resource": VOLUME, "level": "blocks",
+    },
+}  # fmt: skip
 CASES = [
     *[(function, name) for function in FUNCTIONS for name in FOR_ALL],
     *[(function, name) for function in FUNCTIONS for name in FOR_WAKING],
     *[("TakeBackups", name) for name in FOR_TAKING],
     *[("ExpireBackups", name) for name in FOR_EXPIRING],
+    *[("DrillRestores", name) for name in FOR_DRILLING],
 ]
-EVENTS = FOR_ALL | FOR_WAKING | FOR_TAKING | FOR_EXPIRING
+EVENTS = FOR_ALL | FOR_WAKING | FOR_TAKING | FOR_EXPIRING | FOR_DRILLING
 
 
 @pytest.fixture(scope="module")

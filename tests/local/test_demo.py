@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +14,12 @@ from rich.table import Table
 from local.account import CLUSTERS, DATABASES, INSTANCES, TABLES, VOLUMES
 from local.demo.__main__ import main, run_demo
 from local.demo.backups_state import BackupsState, Fate, Protected
-from local.demo.backups_view import answers, named, sections, span, tell
+from local.demo.backups_view import answers, sections, tell
 from local.demo.page import Page, plain
 from local.demo.timeline import Evidence, Line, Stand, folded
+from local.demo.words import named, span
 from watchkeeper.backups.model import Finding, Gap, Kind, Part, Place, RecoveryPoint, Span, State
+from watchkeeper.drills import verify
 from watchkeeper.policy import decide_policy
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
@@ -88,6 +91,33 @@ class TestTwoDays:
         assert "harbour-contracts (database, gold): nothing of it can be restored" in answer
         assert "9 by AWS Backup, 3 by Data Lifecycle Manager" in answer
 
+    def test_what_was_restored_is_shown_as_its_evidence_says(
+        self, two_days: tuple[str, Path]
+    ) -> None:
+        text, folder = two_days
+        proofs, phases = text.split("Proofs: what was")[1].split("How long each restore took")
+        documents = [json.loads(path.read_text()) for path in folder.rglob("evidence/*/*.json")]
+        restored = [one for one in documents if one["phases"]["asked"]]
+        assert len(restored) >= 2
+        for one in restored:
+            ended = datetime.fromisoformat(one["ended_at"])
+            took = span(timedelta(seconds=one["rto_seconds"]["reached"]))
+            [line] = [line for line in proofs.splitlines() if f" {one['name']} " in line]
+            assert f" {ended:%d %b} " in line
+            assert (f" {took} " in line) == (one["verdict"] == "passed")  # a failure proves none
+            assert ("✔" in line) == (one["verdict"] == "passed")
+            assert f" {one['name']} " in phases
+
+    def test_the_evidence_left_behind_holds(
+        self, two_days: tuple[str, Path], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text, folder = two_days
+        assert verify.main(["--folder", str(folder)]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == len([*folder.glob("evidence/*")])
+        pages = re.findall(r"evidence/\w+/\w+\.html", text)
+        assert pages
+        assert all((folder / page).read_text().endswith("</html>\n") for page in pages)
+
     def test_the_state_is_left_behind(self, two_days: tuple[str, Path]) -> None:
         text, folder = two_days
         records = [json.loads(line) for line in (folder / "state.jsonl").read_text().splitlines()]
@@ -97,11 +127,14 @@ class TestTwoDays:
         assert "Can we recover?" in (folder / "demo.html").read_text()
         assert (folder / "demo.txt").read_text().split() == text.split()
 
-    def test_it_is_the_same_every_time(self, two_days: tuple[str, Path], tmp_path: Path) -> None:
+    def test_it_is_the_same_every_time(
+        self, two_days: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
         _, folder = two_days
-        run_demo(Page(Console(file=io.StringIO())), days=2, kept_in=tmp_path)
+        other = tmp_path_factory.mktemp("demo")  # a name as long as the other: both are shown
+        run_demo(Page(Console(file=io.StringIO())), days=2, kept_in=other)
         for name in ("demo.txt", "news.jsonl", "pages.txt", "state.jsonl"):
-            again = (tmp_path / name).read_text().replace(str(tmp_path), str(folder))
+            again = (other / name).read_text().replace(str(other), str(folder))
             assert again.split() == (folder / name).read_text().split(), name
 
 

@@ -20,7 +20,8 @@ from local.iam import (
     policy_statements,
     role_statements,
 )
-from local.iam_actions import ANY_RESOURCE, OPERATIONS, Account, CannotJudge, Request
+from local.iam_actions import ANY_RESOURCE, OPERATIONS
+from local.iam_requests import Account, CannotJudge, Request
 from local.iam_template import (
     Resolver,
     customer_keys,
@@ -1053,7 +1054,7 @@ def test_a_key_that_the_role_may_not_use_keeps_the_call_from_its_resource(
     ("service", "operation", "params", "reason"),
     [
         ("ec2", "DeleteSnapshot", {"SnapshotId": "snap-unheard"}, "tags of .*snap-unheard"),
-        ("ec2", "TerminateInstances", {"InstanceIds": ["i-1"]}, "ec2 TerminateInstances"),
+        ("ec2", "StopInstances", {"InstanceIds": ["i-1"]}, "ec2 StopInstances"),
     ],
 )
 def test_no_handler_survives_a_call_that_cannot_be_judged(
@@ -1284,6 +1285,7 @@ def test_every_service_has_its_way_to_say_no() -> None:
     calls: dict[str, tuple[str, dict[str, Any]]] = {
         "cloudwatch": ("ListMetrics", {}),
         "dynamodb": ("Scan", {"TableName": "state"}),
+        "ebs": ("ListSnapshotBlocks", {"SnapshotId": "snap-1"}),
         "ec2": ("DescribeVolumes", {}),
         "kms": ("DescribeKey", {"KeyId": "1234"}),
         "lambda": ("Invoke", {"FunctionName": "f"}),

@@ -36,6 +36,14 @@ class Stretch:
         return self.begins + self.weeks * WEEK
 
 
+DRILLS: dict[str, Any] = {
+    "schedule": "0 9 21 11 *",
+    "every": {
+        "metadata": "366d",
+        **dict.fromkeys(("blocks", "restore", "check", "exercise"), "never"),
+    },
+}
+"""They have a year of their own (drills_year.py); here they would only take time."""
 POLICY: dict[str, Any] = {
     "version": 1,
     "plans": {
@@ -235,9 +243,10 @@ def _drawn(random: Random, begins: datetime) -> Incident:
 
 def begin(cloud: Cloud) -> None:
     """The account as it is when the year begins."""
-    cloud.client("ssm").put_parameter(
-        Name="/watchkeeper/policy/backups", Value=json.dumps(POLICY), Type="String"
-    )
+    for name, policy in (("backups", POLICY), ("drills", DRILLS)):
+        cloud.client("ssm").put_parameter(
+            Name=f"/watchkeeper/policy/{name}", Value=json.dumps(policy), Type="String"
+        )
     cloud.client("rds").modify_db_instance(
         DBInstanceIdentifier=WINDOWED, PreferredBackupWindow=WINDOW, ApplyImmediately=True
     )

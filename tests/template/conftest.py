@@ -14,6 +14,8 @@ ALL_DIFFERENT = {
     "EvidenceRetentionDays": "30",
     "LogRetentionDays": "365",
     "LogLevel": "DEBUG",
+    "DrillNetwork": "10.99.7.0/24",
+    "DrillImage": "/operations/image",
     "ReserveConcurrency": "no",
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 from samtranslator.yaml_helper import yaml_parse
 
 from local import template
-from local.iam_template import Resolver, offline_resolver
+from local.iam_template import Resolver, is_in_parameter_store, offline_resolver
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -34,7 +34,12 @@ class Stack:
     def _resolve(self) -> Resolver:
         document = template.load(TEMPLATE, self.parameters).document()
         offline = offline_resolver(document)
-        return replace(offline, parameters={**offline.parameters, **self.parameters})
+        given = {
+            name: value
+            for name, value in self.parameters.items()
+            if not is_in_parameter_store(document["Parameters"][name])
+        }
+        return replace(offline, parameters={**offline.parameters, **given})
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -78,9 +83,15 @@ class Stack:
         return found
 
     def statements(self, function: str) -> list[Data]:
-        """What the function's own role says inline, SAM's additions included."""
-        policies = self.properties(f"{function}Role")["Policies"]
-        return [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
+        """What the function's own role says, SAM's additions and policies beside it included."""
+        role = f"{function}Role"
+        documents = [each["PolicyDocument"] for each in self.properties(role)["Policies"]]
+        documents += [
+            policy["PolicyDocument"]
+            for policy in self.of_type("AWS::IAM::ManagedPolicy").values()
+            if self.ref(role) in policy["Roles"]
+        ]
+        return [one for document in documents for one in document["Statement"]]
 
     def alarms_on(self, namespace: str, metric: str, dimension: str, value: str) -> list[str]:
         """Logical ids of the alarms that watch one metric."""

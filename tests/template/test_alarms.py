@@ -39,6 +39,8 @@ def test_an_alarm_looks_back_no_further_than_cloudwatch_allows(stack: Stack) -> 
     ("name", "metric", "statistic", "seconds", "silence_breaches"),
     [
         ("BackupsOverdueAlarm", "BackupsOverdue", "Maximum", 600, True),
+        ("DrillsOverdueAlarm", "DrillsOverdue", "Maximum", 2 * 3600, True),
+        ("DrillsFailedAlarm", "DrillsFailed", "Sum", 24 * 3600, False),
         ("RunsOverdueAlarm", "RunsOverdue", "Maximum", 600, False),
         ("RunsStuckAlarm", "RunsStuck", "Sum", 24 * 3600, False),
         ("RecoveryPointsFailedAlarm", "RecoveryPointsFailed", "Sum", 24 * 3600, False),
@@ -91,15 +93,17 @@ def test_ten_minutes_without_a_completed_sweep_breach(stack: Stack) -> None:
     assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"] == 10
 
 
-def test_alarms_that_take_silence_for_trouble_wait_for_the_first_sweep(stack: Stack) -> None:
+def test_alarms_that_take_silence_for_trouble_wait_for_who_speaks(stack: Stack) -> None:
+    others = {"DrillsOverdueAlarm": "DrillRestoresTick"}
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
         if alarm["TreatMissingData"] == "breaching":
-            assert stack.resources[name]["DependsOn"] == "SweepRunsTick", name
+            assert stack.resources[name]["DependsOn"] == others.get(name, "SweepRunsTick"), name
 
 
 def test_what_happens_once_keeps_its_alarm_for_a_day(stack: Stack) -> None:
     """One datapoint in the last 24 hours is enough; "OK" five minutes later would be a lie."""
     for name in (
+        "DrillsFailedAlarm",
         "PostScriptFailedAlarm",
         "RecoveryPointsFailedAlarm",
         "RemovalHaltedAlarm",

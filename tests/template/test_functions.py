@@ -7,7 +7,8 @@ from tests.template.stack import ROOT, Data, Stack
 
 
 def test_functions_are_named_for_their_folders(source: Data, stack: Stack) -> None:
-    assert {"TakeBackups", "ExpireBackups", "SweepRuns"} <= stack.functions.keys()
+    known = {"TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources", "SweepRuns"}
+    assert known <= stack.functions.keys()
     for name in stack.functions:
         assert source["Resources"][name]["Properties"]["CodeUri"] == f"functions/{folder(name)}/"
         assert (ROOT / "functions" / folder(name) / "app.py").is_file()
@@ -46,7 +47,10 @@ def test_every_function_is_told_where_its_things_are(usual: Stack, different: St
         (different, "/operations/night-watch", "DEBUG"),
     ):
         for name, function in stack.functions.items():
-            assert function["Environment"]["Variables"] == {
+            variables = function["Environment"]["Variables"]
+            isolation = {each for each in variables if each.startswith("DRILL_")}
+            assert bool(isolation) == (name == "DrillRestores")  # test_isolation.py has the values
+            assert {each: variables[each] for each in variables.keys() - isolation} == {
                 "TABLE_NAME": stack.ref("Table"),
                 "NEWS_TOPIC_ARN": stack.ref("NewsTopic"),
                 "PAGES_TOPIC_ARN": stack.ref("PagesTopic"),
@@ -127,7 +131,7 @@ def test_logs_queues_and_alarms_stand_directly_below_their_function(source: Data
 def test_what_a_function_says_of_itself_is_always_in_the_same_order(source: Data) -> None:
     order = [
         "Description", "CodeUri", "Timeout", "MemorySize", "ReservedConcurrentExecutions",
-        "LoggingConfig", "EventInvokeConfig", "Events", "Policies",
+        "LoggingConfig", "Environment", "EventInvokeConfig", "Events", "Policies",
     ]  # fmt: skip
     for name, resource in source["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":

@@ -12,7 +12,7 @@ from tests.template.stack import Data, Stack, allowed, as_list
 from watchkeeper import naming
 from watchkeeper.policy import DOCUMENT
 
-FUNCTIONS = ["TakeBackups", "ExpireBackups", "SweepRuns"]
+FUNCTIONS = ["TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources", "SweepRuns"]
 
 LISTS_ONLY = {
     "application-autoscaling:DescribeScalableTargets",
@@ -26,13 +26,18 @@ LISTS_ONLY = {
     "ec2:DescribeLockedSnapshots",
     "ec2:DescribeSnapshotAttribute",
     "ec2:DescribeSnapshots",
+    "ec2:DescribeVolumeStatus",
     "ec2:DescribeVolumes",
+    "ec2:DescribeVpcEndpoints",
     "rds:DescribeAccountAttributes",
     "rds:DescribeDBClusterSnapshots",
     "rds:DescribeDBClusters",
     "rds:DescribeDBInstanceAutomatedBackups",
     "rds:DescribeDBInstances",
     "rds:DescribeDBSnapshots",
+    "ssm:DescribeInstanceInformation",
+    "ssm:DescribeParameters",
+    "ssm:GetCommandInvocation",
     "ssm:ListCommandInvocations",
     "ssm:ListCommands",
     "tag:GetResources",
@@ -49,15 +54,20 @@ MAKES_POINTS = {
 }  # fmt: skip
 REMOVES_POINTS = {
     "backup:DeleteRecoveryPoint", "backup:UpdateRecoveryPointLifecycle", "dynamodb:DeleteBackup",
-    "dynamodb:DeleteTable", "ec2:DeleteSnapshot", "ec2:DeleteTags", "ec2:DeregisterImage",
+    "ec2:DeleteSnapshot", "ec2:DeleteTags", "ec2:DeregisterImage",
     "ec2:ModifySnapshotAttribute", "ec2:ModifySnapshotTier", "ec2:UnlockSnapshot",
-    "kms:DisableKey", "kms:ScheduleKeyDeletion", "rds:DeleteDBCluster",
-    "rds:DeleteDBClusterAutomatedBackup", "rds:DeleteDBClusterSnapshot", "rds:DeleteDBInstance",
-    "rds:DeleteDBInstanceAutomatedBackup", "rds:DeleteDBSnapshot",
-    "rds:ModifyDBClusterSnapshotAttribute", "rds:ModifyDBInstance", "rds:ModifyDBSnapshot",
+    "kms:DisableKey", "kms:ScheduleKeyDeletion", "rds:DeleteDBClusterAutomatedBackup",
+    "rds:DeleteDBClusterSnapshot", "rds:DeleteDBInstanceAutomatedBackup", "rds:DeleteDBSnapshot",
+    "rds:ModifyDBClusterSnapshotAttribute", "rds:ModifyDBSnapshot",
     "rds:ModifyDBSnapshotAttribute", "rds:RemoveTagsFromResource",
 }  # fmt: skip
 """What removes them, or takes from them what they are found or restored by."""
+REMOVES_ORIGINALS = {
+    "dynamodb:DeleteItem", "dynamodb:DeleteTable", "dynamodb:UpdateTable", "ec2:DeleteVolume",
+    "ec2:TerminateInstances", "rds:DeleteDBCluster", "rds:DeleteDBInstance", "rds:ModifyDBCluster",
+    "rds:ModifyDBInstance",
+}  # fmt: skip
+"""What removes or changes that which is backed up; with a database go its automated backups."""
 WRITES_ITEMS = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 READS_ITEMS = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
 
@@ -70,6 +80,8 @@ def documents(stack: Stack) -> Iterator[tuple[str, Data]]:
     """Every policy document of the template, of roles and of resources, with its owner."""
     for logical_id, resource in stack.resources.items():
         properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::EC2::VPCEndpoint":
+            continue  # it lets nobody do anything: test_isolation.py says what may pass
         for policy in properties.get("Policies", []):
             yield logical_id, policy["PolicyDocument"]
         for key in ("PolicyDocument", "KeyPolicy", "AssumeRolePolicyDocument"):
@@ -117,7 +129,8 @@ def test_what_we_write_about_rights_reads_as_sentences(source: Data) -> None:
     for resource in source["Resources"].values():
         properties = resource.get("Properties", {})
         written = [
-            *properties.get("Policies", []),
+            *(one.get("PolicyDocument", one) for one in properties.get("Policies", [])),
+            properties.get("AssumeRolePolicyDocument"),
             properties.get("PolicyDocument"),
             properties.get("KeyPolicy"),
         ]
@@ -151,6 +164,17 @@ def test_only_expire_backups_may_remove_recovery_points_and_it_can_make_none(sta
         "rds:DeleteDBClusterSnapshot",
         "rds:DeleteDBSnapshot",
     }
+
+
+def test_only_drill_restores_removes_more_than_points_and_only_what_drills_made(
+    stack: Stack,
+) -> None:
+    """test_isolation.py says what those are; test_recovery.py says what a recovery may change."""
+    for function in stack.functions:
+        if function == "RecoverResources":
+            continue
+        removes = actions(stack, function) & REMOVES_ORIGINALS
+        assert removes == (REMOVES_ORIGINALS if function == "DrillRestores" else set())
 
 
 EC2_SNAPSHOTS = "arn:aws:ec2:us-east-1::snapshot/*"
@@ -219,15 +243,19 @@ def test_nothing_can_be_tagged_later_into_what_expire_backups_may_remove(stack: 
     what TakeBackups could tag later was made by a Watchkeeper, if by another stack's.
     """
     while_creating = {"StringEquals": {"ec2:CreateAction": ["CreateSnapshot", "CreateSnapshots"]}}
-    for function in stack.functions:
+    for function in stack.functions.keys() - {"RecoverResources"}:  # test_recovery.py
         tags_ec2 = granted(stack, function, "ec2:CreateTags")
         tags_rds = granted(stack, function, "rds:AddTagsToResource")
+        tags = {each for each in actions(stack, function) if re.search(":(Un)?[Tt]ag", each)}
+        if function == "DrillRestores":
+            # What drills make, says test_isolation.py; no recovery point is among it.
+            assert not any(":snapshot" in each for each in [*tags_ec2, *tags_rds])
+            assert tags == {"dynamodb:TagResource"}
+            continue
         takes = function == "TakeBackups"
         assert tags_ec2 == ({EC2_SNAPSHOTS: while_creating} if takes else {})
         assert tags_rds == (dict.fromkeys(RDS_SNAPSHOTS, NAMED_AS_OURS) if takes else {})
-        assert not {
-            action for action in actions(stack, function) if re.search(":(Un)?[Tt]ag", action)
-        }
+        assert not tags
 
 
 # ── Keys, scripts, manifests ─────────────────────────────────────────────────────────────────────
@@ -260,15 +288,48 @@ def test_the_operators_keys_are_looked_at_and_used_by_aws_alone(
         assert granted(stack, function, action) == topics
 
 
+def test_drills_decrypt_what_they_read_and_leave_the_rest_to_aws(stack: Stack) -> None:
+    topics = stack.arn("TopicsKey")
+    services = [f"{each}.us-east-1.amazonaws.com" for each in ("dynamodb", "ec2", "rds")]
+    for action, on_theirs in (
+        ("kms:DescribeKey", {KEYS: None}),
+        ("kms:Decrypt", {KEYS: None, topics: None}),
+        ("kms:GenerateDataKey", {topics: None}),
+        ("kms:GenerateDataKeyWithoutPlaintext", {KEYS: via("ec2")}),
+        (
+            "kms:CreateGrant",
+            {
+                KEYS: {
+                    "Bool": {"kms:GrantIsForAWSResource": "true"},
+                    "StringEquals": {"kms:ViaService": services},
+                }
+            },
+        ),
+    ):
+        assert granted(stack, "DrillRestores", action) == on_theirs, action
+
+
+def test_only_drills_read_blocks_of_snapshots_and_of_nothing_else(stack: Stack) -> None:
+    for function in stack.functions:
+        drills = function == "DrillRestores"
+        for action in ("ebs:GetSnapshotBlock", "ebs:ListSnapshotBlocks"):
+            assert granted(stack, function, action) == ({EC2_SNAPSHOTS: None} if drills else {})
+        changes = {one for one in actions(stack, function) if re.match("ebs:(Put|Start|Comp)", one)}
+        assert not changes
+
+
 def test_no_other_right_to_any_key_is_granted(stack: Stack) -> None:
     for function in stack.functions:
         assert {action for action in actions(stack, function) if action.startswith("kms:")} <= {
             "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
         }  # fmt: skip
 
 
-def test_only_documents_of_the_operator_are_run_and_only_by_take_backups(stack: Stack) -> None:
-    """AWS-RunShellScript would be a root shell on every instance, for whoever writes the policy."""
+def test_on_instances_of_the_operator_only_their_own_documents_are_run(stack: Stack) -> None:
+    """AWS-RunShellScript would be a root shell on every instance, for whoever writes the policy: so
+    drills run it on none but their verifiers (test_isolation.py).
+    """
     theirs = "arn:aws:ssm:us-east-1:123456789012:document/watchkeeper-*"
     assert granted(stack, "TakeBackups", "ssm:SendCommand") == {INSTANCES: None, theirs: None}
     assert DOCUMENT.fullmatch("watchkeeper-postgresql")
@@ -277,14 +338,27 @@ def test_only_documents_of_the_operator_are_run_and_only_by_take_backups(stack: 
         assert not {one for one in actions(stack, function) if one.startswith("ssm:")}
 
 
-def test_manifests_are_written_once_and_nothing_else_in_the_bucket_is_touched(stack: Stack) -> None:
+def test_what_is_in_the_bucket_is_written_once_and_by_who_must(stack: Stack) -> None:
     bucket = stack.arn("EvidenceBucket")
     manifests = f"{bucket}/{naming.manifest_key('*').removesuffix('.json')}"
+    hashes = f"{bucket}/{naming.manifest_key('*.blocks')}"
+    evidence = f"{bucket}/{naming.EVIDENCE}*"
+    exercises = f"{bucket}/{naming.exercise_page_key('*').removesuffix('.html')}"
+    recoveries = f"{bucket}/{naming.recovery_key('*').removesuffix('.json')}"
     read = {("s3:GetObject", manifests), ("s3:ListBucket", bucket)}
+    proved = {
+        ("s3:GetObjectVersion", evidence),
+        ("s3:ListBucketVersions", bucket),
+        ("s3:PutObject", evidence),
+        ("s3:PutObject", exercises),
+        ("s3:PutObject", hashes),
+    }
     written = {("s3:PutObject", manifests)}
     for function, expected in (
         ("TakeBackups", read | written),
         ("ExpireBackups", read),
+        ("DrillRestores", read | proved),
+        ("RecoverResources", read | {("s3:PutObject", recoveries)}),
         ("SweepRuns", set()),
     ):
         assert expected == {
@@ -296,6 +370,10 @@ def test_manifests_are_written_once_and_nothing_else_in_the_bucket_is_touched(st
     # Without If-None-Match, S3 would put another version in front of the first.
     only_new = {"Null": {"s3:if-none-match": "false"}}
     assert granted(stack, "TakeBackups", "s3:PutObject") == {manifests: only_new}
+    assert granted(stack, "RecoverResources", "s3:PutObject") == {recoveries: only_new}
+    assert granted(stack, "DrillRestores", "s3:PutObject") == dict.fromkeys(
+        (evidence, exercises, hashes), only_new
+    )
 
 
 # ── Tables of others ─────────────────────────────────────────────────────────────────────────────
@@ -309,17 +387,25 @@ LOOKS_AT_TABLES = {
     "dynamodb:ListTagsOfResource",
 }
 CHANGES_TABLES = {"dynamodb:CreateBackup", "dynamodb:UpdateContinuousBackups"}
+SAMPLES = {"dynamodb:Scan"}
+OF_DRILLS = f"{TABLES.removesuffix('*')}{naming.DRILL}*"
+"""Tables that drills have made: what may be done to those, test_isolation.py says."""
+OF_RECOVERIES = f"{TABLES}{naming.RECOVERED}*"
+"""Tables that recoveries have made: what may be done to those, test_recovery.py says."""
 
 
-def test_tables_are_looked_at_and_backed_up_and_no_item_of_theirs_is_read(stack: Stack) -> None:
+def test_tables_are_looked_at_sampled_and_backed_up_and_no_item_is_written(stack: Stack) -> None:
     for function in stack.functions:
         of_all = {
             action
             for statement, action in allowed(stack.statements(function))
             if action.startswith("dynamodb:") and TABLES in as_list(statement["Resource"])
         }
-        takes = function == "TakeBackups"
-        assert of_all == (LOOKS_AT_TABLES | CHANGES_TABLES if takes else set()), function
+        may_do = {
+            "TakeBackups": LOOKS_AT_TABLES | CHANGES_TABLES | SAMPLES,
+            "RecoverResources": LOOKS_AT_TABLES,
+        }
+        assert of_all == may_do.get(function, set()), function
 
 
 # ── The table ────────────────────────────────────────────────────────────────────────────────────
@@ -330,6 +416,7 @@ def table_statements(stack: Stack, function: str) -> list[Data]:
         statement
         for statement in stack.statements(function)
         if any(action in READS_ITEMS | WRITES_ITEMS for action in as_list(statement["Action"]))
+        and as_list(statement["Resource"]) not in ([OF_DRILLS], [OF_RECOVERIES])
     ]
 
 
@@ -365,14 +452,27 @@ def test_every_right_to_the_table_is_limited_to_keys(stack: Stack) -> None:
                 assert re.fullmatch(r"[A-Z]+(#[a-z]+)*(#\*)?", pattern), pattern
 
 
-def test_nobody_may_scan_or_delete_items(stack: Stack) -> None:
+def test_nobody_may_delete_items_or_scan_but_for_samples(stack: Stack) -> None:
+    """Of the stack's own table, as of any, TakeBackups may read what it could back up."""
     backups = {"dynamodb:ListBackups", "dynamodb:DescribeBackup", "dynamodb:DeleteBackup"}
     of_tables = LOOKS_AT_TABLES | CHANGES_TABLES | {"dynamodb:ListTables", "dynamodb:ListBackups"}
-    beside = {"TakeBackups": of_tables, "ExpireBackups": backups, "SweepRuns": set[str]()}
+    beside = {
+        "TakeBackups": of_tables | SAMPLES,
+        "ExpireBackups": backups,
+        "DrillRestores": {
+            "dynamodb:DescribeBackup", "dynamodb:ListTables", "dynamodb:RestoreTableFromBackup",
+        },
+        "RecoverResources": LOOKS_AT_TABLES | {"dynamodb:RestoreTableFromBackup"},
+        "SweepRuns": set[str](),
+    }  # fmt: skip
     for function in stack.functions:
-        assert {each for each in actions(stack, function) if each.startswith("dynamodb:")} <= (
-            WRITES_ITEMS | READS_ITEMS | beside[function]
-        )
+        elsewhere = {
+            action
+            for statement, action in allowed(stack.statements(function))
+            if action.startswith("dynamodb:")
+            and as_list(statement["Resource"]) not in ([OF_DRILLS], [OF_RECOVERIES])
+        }
+        assert elsewhere <= WRITES_ITEMS | READS_ITEMS | beside[function]
 
 
 NIGHT = naming.run_key(naming.night_id("gold", datetime(2026, 11, 23, 2, tzinfo=UTC)))["pk"]
@@ -382,7 +482,12 @@ REBUILD = naming.run_key(naming.rebuild_id("try-1"))["pk"]
 POINT = naming.point_pk("arn:aws:ec2:eu-central-1:123456789012:volume/vol-0abc")
 OTHERS = naming.others_pk("arn:aws:rds:eu-central-1:123456789012:db:orders")
 KEYS_CHECK = naming.run_key(naming.keys_id(datetime(2026, 11, 23, 2, tzinfo=UTC)))["pk"]
+ROUND = naming.run_key(naming.round_id(datetime(2026, 11, 23, 9, tzinfo=UTC)))["pk"]
+BEGUN = naming.drills_pk("stack")
+RECOVERY = naming.run_key(naming.by_hand_id("recover", "try-1"))["pk"]
+PROOF = naming.proof_pk("arn:aws:rds:eu-central-1:123456789012:db:orders")
 POLICY = naming.policy_key("backups")["pk"]
+POLICY_OF_DRILLS = naming.policy_key("drills")["pk"]
 COVERAGE = naming.coverage_pk("backups")
 STOP = naming.STOP_KEY["pk"]
 RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
@@ -391,18 +496,26 @@ RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
 @pytest.mark.parametrize(
     ("key", "writers", "readers"),
     [
-        (NIGHT, {"TakeBackups"}, {"TakeBackups"}),
-        (BY_HAND, {"TakeBackups"}, {"TakeBackups"}),
-        (REBUILD, {"TakeBackups"}, {"TakeBackups"}),
-        (KEYS_CHECK, {"TakeBackups"}, {"TakeBackups"}),
+        (NIGHT, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (BY_HAND, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (REBUILD, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (KEYS_CHECK, {"TakeBackups"}, {"TakeBackups", "DrillRestores"}),
+        (ROUND, {"DrillRestores"}, {"DrillRestores"}),
+        (BEGUN, {"DrillRestores"}, {"DrillRestores", "ExpireBackups"}),
+        (PROOF, {"DrillRestores"}, {"DrillRestores"}),
+        (RECOVERY, {"RecoverResources"}, {"RecoverResources"}),
+        (POLICY_OF_DRILLS, {"DrillRestores"}, {"DrillRestores"}),
         (EXPIRY, {"ExpireBackups"}, {"ExpireBackups"}),
-        (POINT, {"TakeBackups", "ExpireBackups"}, {"TakeBackups", "ExpireBackups"}),
-        (OTHERS, {"TakeBackups"}, {"TakeBackups"}),
-        (POLICY, {"TakeBackups"}, {"TakeBackups", "ExpireBackups", "SweepRuns"}),
-        (COVERAGE, {"TakeBackups"}, {"TakeBackups", "SweepRuns"}),
-        (STOP, set(), {"TakeBackups", "ExpireBackups"}),
+        (
+            POINT,
+            {"TakeBackups", "ExpireBackups"},
+            {"TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources"},
+        ),
+        (OTHERS, {"TakeBackups"}, {"TakeBackups", "DrillRestores", "RecoverResources"}),
+        (POLICY, {"TakeBackups"}, {"TakeBackups", "ExpireBackups", "DrillRestores", "SweepRuns"}),
+        (COVERAGE, {"TakeBackups"}, {"TakeBackups", "DrillRestores", "SweepRuns"}),
+        (STOP, set(), {"TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources"}),
         (RECEIPT, set(), set()),
-        ("PROOF#anything", set(), set()),
     ],
 )
 def test_who_may_write_and_read_which_items(
@@ -418,8 +531,13 @@ def test_who_may_write_and_read_which_items(
         ("due", naming.due_key("backup"), {"SweepRuns"}),
         ("due", naming.due_key("expire"), {"SweepRuns"}),
         ("due", naming.due_key("anything"), {"SweepRuns"}),
-        ("listing", naming.listing_key("stack"), {"TakeBackups", "ExpireBackups"}),
-        ("listing", naming.others_listing_key("stack"), {"TakeBackups"}),
+        (
+            "listing",
+            naming.listing_key("stack"),
+            {"TakeBackups", "ExpireBackups", "DrillRestores"},
+        ),
+        ("listing", naming.others_listing_key("stack"), {"TakeBackups", "DrillRestores"}),
+        ("listing", naming.proofs_listing_key("stack"), {"DrillRestores"}),
     ],
 )
 def test_who_may_query_which_index(stack: Stack, index: str, key: str, readers: set[str]) -> None:
@@ -445,16 +563,17 @@ def resources_of(stack: Stack, function: str, wanted: str) -> list[str]:
     ]
 
 
-def test_only_take_backups_reads_the_operators_policy_and_only_where_it_is(
+def test_a_policy_is_read_by_who_follows_it_and_only_where_it_is(
     usual: Stack, different: Stack
 ) -> None:
     parameter = "arn:aws:ssm:us-east-1:123456789012:parameter"
-    for stack, path in (
-        (usual, "/watchkeeper/policy/backups"),
-        (different, "/operations/night-watch/backups"),
-    ):
-        assert resources_of(stack, "TakeBackups", "ssm:GetParameter") == [f"{parameter}{path}"]
-        for function in ("ExpireBackups", "SweepRuns"):
+    for stack, path in ((usual, "/watchkeeper/policy"), (different, "/operations/night-watch")):
+        for function, policy in (("TakeBackups", "backups"), ("DrillRestores", "drills")):
+            read = resources_of(stack, function, "ssm:GetParameter")
+            secrets = [f"{parameter}/watchkeeper/drill-secrets/stack/*"]
+            beside = secrets if function == "DrillRestores" else []
+            assert sorted(read) == sorted([f"{parameter}{path}/{policy}", *beside])
+        for function in ("ExpireBackups", "RecoverResources", "SweepRuns"):
             assert not resources_of(stack, function, "ssm:GetParameter")
 
 
@@ -463,6 +582,8 @@ def test_only_take_backups_reads_the_operators_policy_and_only_where_it_is(
     [
         ("TakeBackups", ["NewsTopic", "PagesTopic"]),
         ("ExpireBackups", ["NewsTopic", "PagesTopic"]),
+        ("DrillRestores", ["NewsTopic", "PagesTopic"]),
+        ("RecoverResources", ["NewsTopic", "PagesTopic"]),
         ("SweepRuns", ["NewsTopic"]),
     ],
 )

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from local.iam_template import is_in_parameter_store
 from tests.template.conftest import ALL_DIFFERENT
 from tests.template.stack import Data, Stack
 
@@ -13,7 +14,8 @@ LIMITS = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue"}
 def test_every_parameter_is_described_limited_and_has_a_default(source: Data) -> None:
     for name, parameter in source["Parameters"].items():
         assert len(parameter["Description"]) > 40, name
-        assert LIMITS & parameter.keys(), name
+        # What is in the Parameter Store is limited by the type that it must have there.
+        assert LIMITS & parameter.keys() or is_in_parameter_store(parameter), name
         assert "Default" in parameter, name
         if parameter["Type"] == "Number" and "AllowedValues" not in parameter:
             assert {"MinValue", "MaxValue"} <= parameter.keys(), name
@@ -63,6 +65,11 @@ def test_a_policy_path_that_parameter_store_or_a_role_would_misread_is_refused(
 )
 def test_what_is_no_mail_address_is_refused(source: Data, address: str) -> None:
     assert not re.fullmatch(source["Parameters"]["PagesEmail"]["AllowedPattern"], address)
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/8", "10.1.2.128/24", "10.1.2.0/25", "fd00::/64"])
+def test_what_cannot_be_cut_into_two_subnets_of_128_is_refused(source: Data, network: str) -> None:
+    assert not re.fullmatch(source["Parameters"]["DrillNetwork"]["AllowedPattern"], network)
 
 
 def test_conditions_are_questions(source: Data) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from local import account
+from local.aws import rds_restores
 from local.aws.ec2 import installed_in
 from local.aws.ssm_commands import create_script_document
 from local.cloud import Cloud
@@ -19,8 +20,16 @@ from watchkeeper import naming
 from watchkeeper.aws.iam import needed_by
 from watchkeeper.backups.expire import ExpireBackups
 from watchkeeper.backups.take import TakeBackups
+from watchkeeper.drills.drill import DrillRestores
+from watchkeeper.recovery.recover import RecoverResources
 from watchkeeper.runs.service import SweepRuns
-from watchkeeper.settings import ExpireBackupsSettings, SweepRunsSettings, TakeBackupsSettings
+from watchkeeper.settings import (
+    DrillRestoresSettings,
+    ExpireBackupsSettings,
+    RecoverResourcesSettings,
+    SweepRunsSettings,
+    TakeBackupsSettings,
+)
 
 ENVIRONMENT = {
     "STACK_NAME": "watchkeeper",
@@ -29,10 +38,23 @@ ENVIRONMENT = {
     "PAGES_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:pages",
     "POLICY_PREFIX": "/watchkeeper/policy",
     "EVIDENCE_BUCKET": "evidence",
+    "DRILL_VPC": "vpc-1",
+    "DRILL_SUBNET": "subnet-1",
+    "DRILL_ZONE": "us-east-1a",
+    "DRILL_SUBNET_GROUP": "drills",
+    "DRILL_DATABASE_GROUP": "sg-1",
+    "DRILL_VERIFIER_GROUP": "sg-2",
+    "DRILL_ENDPOINT_GROUP": "sg-3",
+    "DRILL_PROFILE": "verifier",
+    "DRILL_IMAGE": "ami-1",
+    "DRILL_INSTANCE_TYPE": "t4g.small",
+    "DRILL_SECRETS": "/watchkeeper/drill-secrets/watchkeeper",
 }
 SERVICES: dict[str, Callable[[], Any]] = {
     "TakeBackups": lambda: TakeBackups(TakeBackupsSettings.read(ENVIRONMENT)),
     "ExpireBackups": lambda: ExpireBackups(ExpireBackupsSettings.read(ENVIRONMENT)),
+    "DrillRestores": lambda: DrillRestores(DrillRestoresSettings.read(ENVIRONMENT)),
+    "RecoverResources": lambda: RecoverResources(RecoverResourcesSettings.read(ENVIRONMENT)),
     "SweepRuns": lambda: SweepRuns(SweepRunsSettings.read(ENVIRONMENT)),
 }
 FUNCTIONS = list(SERVICES)
@@ -53,6 +75,8 @@ BY_LAMBDA = {
 NOT_CALLED: dict[str, dict[str, str]] = {
     "TakeBackups": {},
     "ExpireBackups": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
+    "DrillRestores": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
+    "RecoverResources": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
     "SweepRuns": {
         "dynamodb:PutItem": "PolicyTable.accept: only TakeBackups accepts a policy",
         "dynamodb:UpdateItem": "CoverageTable: only TakeBackups starts nights and reports them",
@@ -129,13 +153,85 @@ def cloud() -> Iterator[Cloud]:
         cloud.clock.run_for(timedelta(minutes=15))
         forget_points(cloud, f"arn:aws:rds:{here}:db:harbour-guests")
         cloud.clock.run_for(timedelta(hours=1, minutes=45))
+        drill(cloud, f"arn:aws:ec2:{here}:volume/{volume}", "blocks")
+        drill(cloud, f"arn:aws:ec2:{here}:volume/{volume}", "metadata")
+        drill(cloud, f"arn:aws:rds:{here}:cluster:harbour-ledger", "metadata")
+        drill(cloud, f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}", "metadata")
+        restore(cloud)
+        recover(cloud)
         yield cloud
+
+
+def drill(cloud: Cloud, resource: str, level: str) -> None:
+    event = {"trigger": "by-hand", "request_id": level, "resource": resource, "level": level}
+    event["request_id"] = f"{resource.replace('/', ':').rsplit(':', 1)[-1]}-{level}"
+    cloud.invoke("DrillRestores", event, asynchronous=True)
+    cloud.clock.run_for(timedelta(minutes=1))
+
+
+def restore(cloud: Cloud) -> None:
+    """One of each kind, to the end; somebody stops the cluster, which cannot be deleted then."""
+    here = f"{cloud.region}:{cloud.account_id}"
+    for resource in (
+        f"arn:aws:ec2:{here}:volume/{account.volume_id(cloud, 'harbour-invoices')}",
+        f"arn:aws:rds:{here}:db:harbour-guests",
+        f"arn:aws:rds:{here}:cluster:harbour-ledger",
+        f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}",
+    ):
+        drill(cloud, resource, "check")
+    assert cloud.guard is not None
+    while "rds:ModifyDBCluster" not in cloud.guard.seen["DrillRestores"]:
+        cloud.clock.run_for(timedelta(minutes=1))
+    while (made := drilled(cloud))["Status"] != "available":  # until its new password is in force
+        cloud.clock.run_for(timedelta(seconds=20))
+    cloud.client("rds").stop_db_cluster(DBClusterIdentifier=made["DBClusterIdentifier"])
+    cloud.clock.run_for(timedelta(hours=2))
+
+
+def recover(cloud: Cloud) -> None:
+    """One of each kind, in earnest; a setting of the cluster is lost on the way."""
+    here = f"{cloud.region}:{cloud.account_id}"
+    ledger = cloud.client("rds").describe_db_cluster_snapshots(
+        DBClusterIdentifier="harbour-ledger", SnapshotType="manual"
+    )["DBClusterSnapshots"]
+    for snapshot in ledger:
+        rds_restores.installed_in(cloud).lose_setting(
+            snapshot["DBClusterSnapshotIdentifier"], "deletion_protection"
+        )
+    instance = account.instance_id(cloud, "harbour-api-1")
+    for number, resource in enumerate(
+        (
+            f"arn:aws:ec2:{here}:volume/{account.volume_id(cloud, 'harbour-invoices')}",
+            f"arn:aws:ec2:{here}:instance/{instance}",
+            f"arn:aws:rds:{here}:db:harbour-guests",
+            f"arn:aws:rds:{here}:cluster:harbour-ledger",
+            f"arn:aws:dynamodb:{here}:table/{ENCRYPTED}",
+        )
+    ):
+        recover_one(cloud, f"r{number}", resource)
+    cloud.clock.run_for(timedelta(hours=2))
+    forget_manifests(cloud)
+    recover_one(cloud, "without", f"arn:aws:dynamodb:{here}:table/harbour-rates")
+    cloud.clock.run_for(timedelta(minutes=1))
+
+
+def recover_one(cloud: Cloud, request: str, resource: str) -> None:
+    event = {"trigger": "by-hand", "request_id": request, "level": "real", "resource": resource}
+    cloud.invoke("RecoverResources", event, asynchronous=True)
+
+
+def drilled(cloud: Cloud) -> Any:
+    """The cluster that a drill has made."""
+    clusters = cloud.client("rds").describe_db_clusters()["DBClusters"]
+    return next(one for one in clusters if naming.is_drill(one["DBClusterIdentifier"]))
 
 
 def prepare(cloud: Cloud) -> None:
     """What the seeded account lacks of what there is to look at and to do."""
     ssm = cloud.client("ssm")
     ssm.put_parameter(Name="/watchkeeper/policy/backups", Value=json.dumps(SHORT), Type="String")
+    hourly = {"schedule": "20 * * * *"}
+    ssm.put_parameter(Name="/watchkeeper/policy/drills", Value=json.dumps(hourly), Type="String")
     create_script_document(ssm, DOCUMENT)
     installed_in(cloud).fail_snapshot_of(account.volume_id(cloud, "harbour-invoices"))
     cloud.client("dynamodb").create_table(
@@ -148,14 +244,45 @@ def prepare(cloud: Cloud) -> None:
             "SSEType": "KMS",
             "KMSMasterKeyId": key_named(cloud, "alias/harbour-data"),
         },
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
         Tags=[{"Key": account.PLAN_TAG, "Value": "gold"}],
     )
-    cloud.client("application-autoscaling").register_scalable_target(
-        ServiceNamespace="dynamodb",
-        ResourceId="table/harbour-rates",
-        ScalableDimension="dynamodb:table:ReadCapacityUnits",
-        MinCapacity=5,
-        MaxCapacity=50,
+    cloud.client("dynamodb").update_time_to_live(
+        TableName=ENCRYPTED,
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"},
+    )
+    tune(cloud)
+
+
+def tune(cloud: Cloud) -> None:
+    """Settings that a restore loses: what is recovered gets them back."""
+    rds, scaling = cloud.client("rds"), cloud.client("application-autoscaling")
+    role = f"arn:aws:iam::{cloud.account_id}:role/monitoring"
+    rds.modify_db_instance(
+        DBInstanceIdentifier="harbour-guests", MonitoringInterval=60, MonitoringRoleArn=role
+    )
+    rds.modify_db_cluster(DBClusterIdentifier="harbour-ledger", DeletionProtection=True)
+    scaled = {
+        "ServiceNamespace": "dynamodb",
+        "ResourceId": f"table/{ENCRYPTED}",
+        "ScalableDimension": "dynamodb:table:ReadCapacityUnits",
+    }
+    scaling.register_scalable_target(**scaled, MinCapacity=5, MaxCapacity=50)
+    tracked = {"PredefinedMetricType": "DynamoDBReadCapacityUtilization"}
+    scaling.put_scaling_policy(
+        **scaled,
+        PolicyName="track",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 70,
+            "PredefinedMetricSpecification": tracked,
+        },
+    )
+    scaling.put_scheduled_action(
+        **scaled,
+        ScheduledActionName="mornings",
+        Schedule="cron(0 6 * * ? *)",
+        ScalableTargetAction={"MinCapacity": 20},
     )
 
 

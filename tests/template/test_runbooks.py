@@ -102,6 +102,8 @@ def test_events_to_invoke_a_function_with_are_such_as_it_understands(page: Path)
             accepted: dict[str, TypeAdapter[Any]] = {
                 "TakeBackups": triggers.take_backups,
                 "ExpireBackups": triggers.expire_backups,
+                "DrillRestores": triggers.drill_restores,
+                "RecoverResources": triggers.recover_resources,
                 "SweepRuns": triggers.sweep_runs,
             }
             assert triggers.parse(accepted[function], json.loads(event))
@@ -135,7 +137,8 @@ def parsed(command: str) -> tuple[str, str, dict[str, list[str]]]:
 
 
 @lru_cache
-def operation_model(service: str, operation: str) -> OperationModel:
+def operation_model(command: str, operation: str) -> OperationModel:
+    service = "s3" if command == "s3api" else command  # `aws s3` is something of the CLI's own
     loaded = get_session().get_component("data_loader").load_service_model(service, "service-2")
     model = ServiceModel(loaded, service)
     names = {xform_name(name, "-"): name for name in model.operation_names}

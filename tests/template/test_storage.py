@@ -10,6 +10,8 @@ RETAINED = {
     "EvidenceBucketPolicy",
     "TakeBackupsLog",
     "ExpireBackupsLog",
+    "DrillRestoresLog",
+    "RecoverResourcesLog",
     "SweepRunsLog",
 }
 

@@ -19,9 +19,19 @@ def schedules(stack: Stack) -> dict[str, Data]:
     return stack.of_type("AWS::Scheduler::Schedule")
 
 
-def test_every_function_is_woken_by_a_schedule(stack: Stack) -> None:
+def test_every_function_but_that_of_recoveries_is_woken_by_a_schedule(stack: Stack) -> None:
     targets = {schedule["Target"]["Arn"] for schedule in schedules(stack).values()}
-    assert targets == {stack.arn(name) for name in stack.functions}
+    assert targets == {stack.arn(name) for name in stack.functions.keys() - {"RecoverResources"}}
+
+
+def test_nothing_begins_a_recovery_but_a_person(stack: Stack) -> None:
+    """What wakes it goes on with what a person has begun."""
+    invokers = [
+        permission["Principal"]
+        for permission in stack.of_type("AWS::Lambda::Permission").values()
+        if permission["FunctionName"] == stack.ref("RecoverResources")
+    ]
+    assert invokers == ["sns.amazonaws.com"]
 
 
 def test_schedules_are_such_as_aws_accepts(stack: Stack) -> None:
@@ -37,6 +47,7 @@ def test_schedules_are_such_as_aws_accepts(stack: Stack) -> None:
     [
         ("TakeBackupsTick", timedelta(minutes=15)),
         ("ExpireBackupsTick", timedelta(hours=1)),
+        ("DrillRestoresTick", timedelta(hours=1)),
         ("SweepRunsTick", timedelta(minutes=1)),
     ],
 )
@@ -100,6 +111,8 @@ def subscriptions(stack: Stack) -> dict[str, Data]:
     [
         ("TakeBackupsWake", "TakeBackups", "backup"),
         ("ExpireBackupsWake", "ExpireBackups", "expire"),
+        ("DrillRestoresWake", "DrillRestores", "drill"),
+        ("RecoverResourcesWake", "RecoverResources", "recover"),
     ],
 )
 def test_a_function_hears_only_that_a_run_of_its_own_is_due(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from watchkeeper.backups.manifest import BadManifest, Manifest, digest
 from watchkeeper.backups.model import Kind
+from watchkeeper.backups.sample import Sample
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FIRST = (GOLDEN / "manifest-v1.json").read_bytes()
@@ -51,6 +52,19 @@ MANIFEST = Manifest(
         "deletion_protection": True,
     },
 )
+SAMPLED = replace(
+    MANIFEST,
+    settings={"key_schema": [{"AttributeName": "id", "KeyType": "HASH"}]},
+    sample=Sample(
+        items={"8830cd2ed24e55fa": "765453f4afc7463c", "8e0ad5bb5f0a2a70": "1d0c6e1f2f2eee89"},
+        looked_at=3,
+        changed=1,
+        is_whole=True,
+        at=datetime(2026, 11, 23, 2, 0, 5, tzinfo=UTC),
+        count=3,
+        size=96,
+    ),
+)
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -70,6 +84,22 @@ def test_the_first_manifest_is_written_as_it_was_and_read_as_it_was_meant() -> N
     assert MANIFEST.to_json() == FIRST
     assert digest(FIRST) == "48b4e301cd4d333aeb3ff917315e8854baf05385cb43ba16fa2e22f94cafaa2b"
     assert Manifest.of(FIRST) == replace(MANIFEST, settings=settings_of(FIRST))
+
+
+@pytest.mark.parametrize(
+    "sample", [SAMPLED.sample, Sample(count=7, size=70, why="dynamodb:Scan answered X")]
+)
+def test_what_items_were_is_read_back(sample: Sample) -> None:
+    manifest = replace(SAMPLED, sample=sample)
+
+    assert Manifest.of(manifest.to_json()) == manifest
+
+
+def test_the_first_sample_is_written_as_it_was() -> None:
+    first = (GOLDEN / "manifest-v1-sampled.json").read_bytes()
+
+    assert SAMPLED.to_json() == first
+    assert Manifest.of(first) == SAMPLED
 
 
 def test_what_a_newer_version_adds_does_not_get_in_the_way() -> None:
@@ -140,6 +170,9 @@ def changed(**fields: object) -> bytes:
         (changed(settings=[]), r"its settings is \[\] where a dict is expected"),
         (changed(kind="floppy-disk"), "'floppy-disk' is not a valid Kind"),
         (changed(asked_at="yesterday"), "yesterday"),
+        (changed(sample=7), "its sample is 7 where a dict is expected"),
+        (changed(sample={}), "its items is null where a dict is expected"),
+        (changed(sample={"items": {"a": 1}}), "its a is 1 where a str is expected"),
     ],
 )
 def test_what_is_no_manifest_is_refused_with_what_is_wrong(document: bytes, why: str) -> None:

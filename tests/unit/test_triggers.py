@@ -14,6 +14,8 @@ EVENTS = Path(__file__).parents[2] / "events"
 ACCEPTED: dict[str, TypeAdapter[Any]] = {
     "take_backups": triggers.take_backups,
     "expire_backups": triggers.expire_backups,
+    "drill_restores": triggers.drill_restores,
+    "recover_resources": triggers.recover_resources,
     "sweep_runs": triggers.sweep_runs,
 }
 EXAMPLES = sorted(path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.json"))
@@ -47,6 +49,8 @@ def test_every_function_and_every_kind_of_trigger_has_an_example() -> None:
             "BackUpNow", "Rebuild",
         },
         "expire_backups": {"Tick", "Wake", "RemoveNow"},
+        "drill_restores": {"Tick", "Wake", "DrillNow", "SignOffNow", "ShowDrills"},
+        "recover_resources": {"Wake", "RecoverNow"},
         "sweep_runs": {"Tick"},
     }  # fmt: skip
 

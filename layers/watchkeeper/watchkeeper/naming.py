@@ -6,6 +6,7 @@ added, never changed.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 # ── Times in keys and ids ─────────────────────────────────────────────────────────────────────────
@@ -61,16 +62,36 @@ def rebuild_id(request_id: str) -> str:
     return f"backup#rebuild#{request_id}"
 
 
-def refused_policy_id(digest: str) -> str:
-    return f"backup#policy#{digest}"
+def refused_policy_id(capability: str, digest: str) -> str:
+    return f"{capability}#policy#{digest}"
 
 
-def gone_policy_id(digest: str, at: datetime) -> str:
-    return f"backup#policy-gone#{digest}#{minute(at)}"
+def gone_policy_id(capability: str, digest: str, at: datetime) -> str:
+    return f"{capability}#policy-gone#{digest}#{minute(at)}"
 
 
 def expiry_id(occurrence: datetime) -> str:
     return f"expire#{minute(occurrence)}"
+
+
+def round_id(occurrence: datetime) -> str:
+    """A round of drills."""
+    return f"drill#round#{minute(occurrence)}"
+
+
+def drill_id(run_id: str, level: str) -> str:
+    """One drill within a run: of a resource there may be several, at different levels."""
+    return f"{run_id}#{level}"
+
+
+def restore_id(round_id: str, resource: str, level: str) -> str:
+    """One drill that restores something: a run of its own, begun by a round."""
+    return f"{round_id}#{short_id(resource)}#{level}"
+
+
+def janitor_id(at: datetime) -> str:
+    """The hourly look for what drills have left."""
+    return f"drill#janitor#{minute(at.astimezone(UTC).replace(minute=0))}"
 
 
 KEYS_EVERY = 6
@@ -155,6 +176,36 @@ def others_listing_key(stack: str) -> str:
     return f"OTHERS#{stack}"
 
 
+def proof_pk(resource: str) -> str:
+    return f"PROOF#{resource}"
+
+
+def proof_sk(drilled_at: datetime, level: str) -> str:
+    return f"{instant(drilled_at)}#{level}"
+
+
+def latest_proof_sk(level: str) -> str:
+    """Of the record that the newest proof of a level overwrites."""
+    return f"LEVEL#{level}"
+
+
+def proofs_listing_key(stack: str) -> str:
+    return f"PROOFS#{stack}"
+
+
+def drills_pk(stack: str) -> str:
+    """Of the records of drills that cost something, begun within the last weeks."""
+    return f"DRILLS#{stack}"
+
+
+def begun_sk(begun_at: datetime, run_id: str) -> str:
+    return f"{instant(begun_at)}#{run_id}"
+
+
+def sign_off_key(run_id: str) -> dict[str, str]:
+    return {"pk": f"RUN#{run_id}", "sk": "SIGN_OFF"}
+
+
 def policy_key(capability: str) -> dict[str, str]:
     return {"pk": f"POLICY#{capability}", "sk": POLICY_SK}
 
@@ -202,6 +253,85 @@ TAGS_OF_OTHERS = {
     "aws:dlm:lifecycle-policy-id": "Data Lifecycle Manager",
 }
 """Tags that other services put on the snapshots they take and manage."""
+
+
+# ── What drills make ──────────────────────────────────────────────────────────────────────────────
+
+TAG_DRILL = "watchkeeper:drill"
+"""The name of the drill that something was made for: `drill_name`."""
+TAG_EXPIRES = "watchkeeper:expires"
+"""When whoever finds it may remove it, as `instant` writes it."""
+DRILL = "wk-drill-"
+"""What the names of all that drills make begin with: rights in template.yaml name it."""
+
+
+def drill_name(stack: str, run_id: str) -> str:
+    """Of what the run of a drill restores. Good for RDS, DynamoDB, tags and client tokens. The
+    stack is in it, because two stacks may drill the same resource at the same time.
+    """
+    return f"{DRILL}{short_id(f'{stack}|{run_id}')}"
+
+
+def is_drill(name: str) -> bool:
+    """Whether a drill gave this name; that of a cluster's member has a number behind it."""
+    return re.fullmatch(rf"{DRILL}[0-9a-f]{{16}}(-[0-9]+)?", name) is not None
+
+
+def drill_of(name: str) -> str:
+    """The drill's name in that of a cluster's member, or in its own."""
+    return name[: len(DRILL) + 16]
+
+
+def drill_tags(stack: str, run_id: str, expires_at: datetime) -> dict[str, str]:
+    """What all that a drill makes is tagged with in the call that makes it."""
+    return {
+        TAG_STACK: stack,
+        TAG_RUN: rds_value(run_id),
+        TAG_DRILL: drill_name(stack, run_id),
+        TAG_EXPIRES: instant(expires_at),
+    }
+
+
+def expires_at(tags: Mapping[str, str]) -> datetime | None:
+    """None if the tag is not there (yet), or somebody has written something else."""
+    try:
+        found = parse_instant(tags[TAG_EXPIRES])
+    except (KeyError, ValueError):
+        return None
+    return found if found.tzinfo else None
+
+
+# ── What is recovered in earnest ──────────────────────────────────────────────────────────────────
+
+TAG_RECOVERED = "watchkeeper:recovered"
+"""The name of the recovery that something was made by: `recovered_name`."""
+RECOVERED = "-wkr-"
+"""In the names of all that recoveries make: rights in template.yaml name it."""
+DIGITS_OF_RUN = 8
+"""Of the run's short id, behind it: the rest of a name is the original's."""
+
+
+def recovered_name(original: str, run_id: str, longest: int) -> str:
+    """Beside the original, and never its own; cut to what its service takes. RDS takes no two
+    hyphens in a row.
+    """
+    ending = f"{RECOVERED}{short_id(run_id)[:DIGITS_OF_RUN]}"
+    return original[: longest - len(ending)].rstrip("-.") + ending
+
+
+def is_recovered(name: str) -> bool:
+    """Whether a recovery gave this name; that of a cluster's member has a number behind it."""
+    return re.fullmatch(rf".+{RECOVERED}[0-9a-f]{{{DIGITS_OF_RUN}}}(-[0-9]+)?", name) is not None
+
+
+def recovered_tags(stack: str, run_id: str, name: str) -> dict[str, str]:
+    """What all that a recovery makes is tagged with, before it is anybody's to use."""
+    return {TAG_STACK: stack, TAG_RUN: rds_value(run_id), TAG_RECOVERED: name}
+
+
+def recovery_key(name: str) -> str:
+    """Where in the evidence bucket it is written down how a recovery went."""
+    return f"recoveries/{name}.json"
 
 
 # ── Snapshots of databases, backups of tables ─────────────────────────────────────────────────────
@@ -273,6 +403,36 @@ _ESCAPED = {"_": "_", "n": "#", "c": ":"}
 def manifest_key(point: str) -> str:
     """Where in the evidence bucket the document beside a recovery point lies."""
     return f"manifests/{point}.json"
+
+
+EVIDENCE = "evidence/"
+"""What the keys of all evidence begin with."""
+
+
+def evidence_chain(chain: str) -> str:
+    """What the keys of one resource's evidence begin with; `chain` is its short id."""
+    return f"{EVIDENCE}{chain}/"
+
+
+def evidence_key(resource: str, sequence: int) -> str:
+    """Eight digits, so that text order is the chain's."""
+    return f"{evidence_chain(short_id(resource))}{sequence:08d}.json"
+
+
+def evidence_page_key(resource: str, sequence: int) -> str:
+    """The page for people, beside its document."""
+    return evidence_key(resource, sequence).removesuffix(".json") + ".html"
+
+
+def exercise_page_key(drill: str) -> str:
+    """The page that a person follows in an exercise."""
+    return f"exercises/{drill}.html"
+
+
+def parse_evidence_key(key: str) -> tuple[str, int] | None:
+    """The resource's short id and the number in its chain; None if it is no document."""
+    matched = re.fullmatch(rf"{EVIDENCE}([0-9a-f]{{16}})/([0-9]{{8}})\.json", key)
+    return None if matched is None else (matched[1], int(matched[2]))
 
 
 # ── ARNs ──────────────────────────────────────────────────────────────────────────────────────────

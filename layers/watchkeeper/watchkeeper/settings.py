@@ -41,11 +41,38 @@ class _KeepsManifests(Settings):
     evidence_bucket: str = Field(alias="EVIDENCE_BUCKET", min_length=1)
 
 
-class TakeBackupsSettings(_KeepsManifests):
+class _ReadsPolicy(_KeepsManifests):
     policy_prefix: str = Field(alias="POLICY_PREFIX", pattern=r"^/[\w./-]+$")
 
 
+class TakeBackupsSettings(_ReadsPolicy): ...
+
+
+class DrillRestoresSettings(_ReadsPolicy):
+    """Where drills restore: made by template.yaml, apart from everything else."""
+
+    vpc: str = Field(alias="DRILL_VPC", pattern=r"^vpc-\w+$")
+    subnet: str = Field(alias="DRILL_SUBNET", pattern=r"^subnet-\w+$")
+    """Of the verifier and of the endpoints that it needs."""
+    zone: str = Field(alias="DRILL_ZONE", min_length=1)
+    """Of the subnet: a volume attaches only there."""
+    subnet_group: str = Field(alias="DRILL_SUBNET_GROUP", min_length=1)
+    """Of databases: RDS asks for two zones."""
+    database_group: str = Field(alias="DRILL_DATABASE_GROUP", pattern=r"^sg-\w+$")
+    verifier_group: str = Field(alias="DRILL_VERIFIER_GROUP", pattern=r"^sg-\w+$")
+    endpoint_group: str = Field(alias="DRILL_ENDPOINT_GROUP", pattern=r"^sg-\w+$")
+    profile: str = Field(alias="DRILL_PROFILE", min_length=1)
+    """The name of the verifier's instance profile."""
+    image: str = Field(alias="DRILL_IMAGE", pattern=r"^ami-\w+$")
+    instance_type: str = Field(alias="DRILL_INSTANCE_TYPE", min_length=1)
+    secrets: str = Field(alias="DRILL_SECRETS", pattern=r"^/[\w./-]+$")
+    """Path in the Parameter Store for the passwords of restored databases."""
+
+
 class ExpireBackupsSettings(_KeepsManifests): ...
+
+
+class RecoverResourcesSettings(_KeepsManifests): ...
 
 
 class SweepRunsSettings(Settings): ...

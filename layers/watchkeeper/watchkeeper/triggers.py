@@ -192,6 +192,64 @@ class RemoveNow(_Trigger):
     dry_run: bool = False
 
 
+PointId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
+class DrillNow(_Trigger):
+    """Drill one resource now, whatever is due."""
+
+    trigger: Literal["by-hand"]
+    request_id: RequestId
+    resource: ResourceArn
+    level: Literal["metadata", "blocks", "restore", "check", "exercise"]
+    point: PointId | None = None
+    """The recovery point's id in the catalogue; the newest one if it is left out."""
+    anew: bool = False
+    """Compare it with nothing that earlier drills have found: half of the rows are gone, rightly.
+    """
+
+
+class ShowDrills(_Trigger):
+    """Choose as a round would now, show it with its estimates, and begin nothing."""
+
+    trigger: Literal["show"]
+
+
+DrillId = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^drill#(round#[0-9TZ:-]{17}|by-hand#[\w.-]{1,64})#[0-9a-f]{16}#exercise$"
+    ),
+]
+
+
+class SignOffNow(_Trigger):
+    """Say how an exercise went."""
+
+    trigger: Literal["sign-off"]
+    run: DrillId
+    """As its page says."""
+    by: str = Field(max_length=200)
+    """One of the policy's `sign_off`."""
+    passed: bool
+    note: str = Field(default="", max_length=400)
+
+
+class RecoverNow(_Trigger):
+    """Restore one resource to a new name beside itself, in earnest: what is made stays."""
+
+    trigger: Literal["by-hand"]
+    request_id: RequestId
+    level: Literal["real"]
+    resource: ResourceArn
+    point: PointId | None = None
+    """The recovery point's id in the catalogue; the newest one if it is left out."""
+    zone: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]+[a-z0-9-]*$")] | None
+    ) = None
+    """The availability zone of volumes; the original's if it is left out."""
+
+
 # ── Per function ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -222,6 +280,18 @@ ExpireBackupsTrigger = Annotated[
     | Annotated[RemoveNow, Tag("by-hand")],
     Discriminator(_kind_of),
 ]
+DrillRestoresTrigger = Annotated[
+    Annotated[Tick, Tag("tick")]
+    | Annotated[Wake, Tag("wake")]
+    | Annotated[DrillNow, Tag("by-hand")]
+    | Annotated[SignOffNow, Tag("sign-off")]
+    | Annotated[ShowDrills, Tag("show")],
+    Discriminator(_kind_of),
+]
+RecoverResourcesTrigger = Annotated[
+    Annotated[Wake, Tag("wake")] | Annotated[RecoverNow, Tag("by-hand")],
+    Discriminator(_kind_of),
+]
 
 # Built when first used: a function pays for its own union, not for everybody's.
 _LATER = ConfigDict(defer_build=True)
@@ -238,6 +308,11 @@ TakeBackupsMeant = (
 take_backups: TypeAdapter[TakeBackupsMeant] = TypeAdapter(TakeBackupsTrigger, config=_LATER)
 expire_backups: TypeAdapter[Tick | Wake | RemoveNow] = TypeAdapter(
     ExpireBackupsTrigger, config=_LATER
+)
+DrillRestoresMeant = Tick | Wake | DrillNow | SignOffNow | ShowDrills
+drill_restores: TypeAdapter[DrillRestoresMeant] = TypeAdapter(DrillRestoresTrigger, config=_LATER)
+recover_resources: TypeAdapter[Wake | RecoverNow] = TypeAdapter(
+    RecoverResourcesTrigger, config=_LATER
 )
 sweep_runs: TypeAdapter[Tick] = TypeAdapter(Tick)
 

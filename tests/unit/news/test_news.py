@@ -15,7 +15,10 @@ from watchkeeper.runs.record import Run, Told
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 RUN = Run("backup#gold#2026-11-23T02:00Z", ("take", "report"), "take", NOW, NOW, version=7)
 
-VALUES = {"str": "because", "int": 3, "float": 3.0, "bool": True, "list[str]": ["a", "b"]}
+VALUES = {
+    "str": "because", "int": 3, "float": 3.0, "bool": True, "datetime": NOW,
+    "list[str]": ["a", "b"], "float | None": 3.0,
+}  # fmt: skip
 PAGES = [kind for kind in EVERY.values() if kind.is_page]
 
 
@@ -27,7 +30,7 @@ def fields_of(kind: type[News], text: str = "because", lines: int = 2) -> dict[s
 
 
 def _name(annotation: Any) -> str:
-    return "list[str]" if annotation == list[str] else str(annotation.__name__)
+    return annotation.__name__ if type(annotation) is type else str(annotation)
 
 
 def told(kind: type[News], **values: Any) -> Told:

@@ -124,12 +124,13 @@ class Tables(_DynamoDb):
             name=name,
             tags=tags.get(arn, {}),
             state=found["TableStatus"],
-            key=_key(found),
+            key=key_of(found),
         )
 
 
 class TableSettings(_DynamoDb):
-    """Reads what a table has and a table restored from its backup has not.
+    """Reads what a table has and a table restored from its backup has not; and its shape, which a
+    restored table must have.
 
     DynamoDB's list, and the table class, which it mentions elsewhere:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CreateBackup.html
@@ -159,7 +160,7 @@ class TableSettings(_DynamoDb):
         """
         table = self._described(arn)
         recovery = self._recovery(arn)
-        return _key(table), {
+        return key_of(table), {
             "deletion_protection": table.get("DeletionProtectionEnabled", False),
             "kinesis_destinations": self._kinesis_destinations(arn),
             "point_in_time_recovery": {
@@ -174,6 +175,7 @@ class TableSettings(_DynamoDb):
             "table_class": table.get("TableClassSummary", {}).get("TableClass", "STANDARD"),
             "tags": self._tags(arn),
             "time_to_live": self._time_to_live(arn),
+            **shape(table),
         }
 
     def _kinesis_destinations(self, arn: str) -> list[dict[str, Any]]:
@@ -275,8 +277,8 @@ class TableBackups(_DynamoDb):
         return [one for one in shown if one.tags]
 
 
-class TableBackupRemover(_DynamoDb):
-    """Looks at single backups and removes our own; it can make none."""
+class TableBackup(_DynamoDb):
+    """Looks at single backups."""
 
     def __init__(self, stack: str) -> None:
         self.stack = stack
@@ -286,6 +288,22 @@ class TableBackupRemover(_DynamoDb):
         """Those of `arns` that exist; what is not named as ours is has no tags."""
         found = [self._backup(arn) for arn in arns]
         return [_snapshot(one, self.stack) for one in found if one]
+
+    def _backup(self, arn: str) -> dict[str, Any] | None:
+        """A backup in the shape in which ListBackups has it; None if there is none (any more)."""
+        try:
+            with translated("dynamodb:DescribeBackup"):
+                answer = self.client.describe_backup(BackupArn=arn)
+        except NotThere:
+            return None
+        described = answer["BackupDescription"]
+        table = described["SourceTableDetails"]["TableArn"]
+        backup: dict[str, Any] = {**described["BackupDetails"], "TableArn": table}
+        return backup if backup["BackupStatus"] in STATES else None
+
+
+class TableBackupRemover(TableBackup):
+    """Removes our own backups; it can make none."""
 
     @needs("dynamodb:DescribeBackup", "dynamodb:DeleteBackup")
     def delete(self, arn: str) -> None:
@@ -300,18 +318,6 @@ class TableBackupRemover(_DynamoDb):
             raise Refused(call, "NotOurs", why)
         with translated(call):
             self.client.delete_backup(BackupArn=arn)
-
-    def _backup(self, arn: str) -> dict[str, Any] | None:
-        """A backup in the shape in which ListBackups has it; None if there is none (any more)."""
-        try:
-            with translated("dynamodb:DescribeBackup"):
-                answer = self.client.describe_backup(BackupArn=arn)
-        except NotThere:
-            return None
-        described = answer["BackupDescription"]
-        table = described["SourceTableDetails"]["TableArn"]
-        backup: dict[str, Any] = {**described["BackupDetails"], "TableArn": table}
-        return backup if backup["BackupStatus"] in STATES else None
 
 
 class PointInTime(_DynamoDb):
@@ -339,8 +345,30 @@ def _tags(listed: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in listed}
 
 
-def _key(table: Mapping[str, Any]) -> str:
+def key_of(table: Mapping[str, Any]) -> str:
+    """The ARN of the KMS key; empty if DynamoDB uses one of its own."""
     return str(table.get("SSEDescription", {}).get("KMSMasterKeyArn", ""))
+
+
+def key_names(table: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(key["AttributeName"] for key in table["KeySchema"])
+
+
+def shape(table: Mapping[str, Any]) -> dict[str, object]:
+    """What a table cannot be used without: a backup keeps it."""
+    return {
+        "key_schema": table["KeySchema"],
+        "attribute_definitions": table["AttributeDefinitions"],
+        "global_indexes": _indexes(table.get("GlobalSecondaryIndexes", [])),
+        "local_indexes": _indexes(table.get("LocalSecondaryIndexes", [])),
+    }
+
+
+def _indexes(listed: Iterable[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """Without their figures."""
+    return [
+        {name: one[name] for name in ("IndexName", "KeySchema", "Projection")} for one in listed
+    ]
 
 
 def _snapshot(backup: Mapping[str, Any], stack: str) -> Snapshot:

@@ -12,6 +12,7 @@ from watchkeeper import naming
 from watchkeeper.aws.client import ONCE, client
 from watchkeeper.aws.errors import NotThere, translated
 from watchkeeper.aws.iam import needs
+from watchkeeper.aws.paging import paged
 from watchkeeper.backups.model import Kind, Resource, Snapshot, Target
 
 PAGE = 500
@@ -44,13 +45,7 @@ class _Ec2:
         self, operation: str, key: str, size: int, **arguments: Any
     ) -> Iterator[dict[str, Any]]:
         """Every item under `key`, page after page."""
-        pages = self.client.get_paginator(operation).paginate(
-            **arguments, PaginationConfig={"PageSize": size}
-        )
-        call = "".join(word.title() for word in operation.split("_"))
-        with translated(f"ec2:{call}"):
-            for page in pages:
-                yield from page[key]
+        return paged(self.client, operation, key, size, **arguments)
 
 
 class Fleet(_Ec2):

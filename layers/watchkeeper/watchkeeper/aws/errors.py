@@ -76,6 +76,8 @@ THROTTLES = frozenset({
     "SnapshotCreationPerVolumeRateExceeded",
     # Two conditional writes of one S3 object met.
     "ConditionalRequestConflict",
+    # Two calls of the Parameter Store met at one parameter.
+    "TooManyUpdates",
 })  # fmt: skip
 DENIALS = frozenset({
     "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError",
@@ -88,6 +90,9 @@ QUOTAS = frozenset({
     # Five unfinished snapshots of one volume, and failed ones count until they are deleted: waiting
     # for that would hold up every other volume.
     "ConcurrentSnapshotLimitExceeded",
+    # What a restore makes counts as well.
+    "DBClusterQuotaExceededFault", "InstanceLimitExceeded", "InstanceQuotaExceeded",
+    "StorageQuotaExceeded", "VcpuLimitExceeded", "VolumeLimitExceeded",
 })  # fmt: skip
 TAKEN = frozenset({"ConditionalCheckFailedException", "PreconditionFailed"})
 BY_CODE: tuple[tuple[frozenset[str], type[AwsError]], ...] = (

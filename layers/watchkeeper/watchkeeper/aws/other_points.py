@@ -33,6 +33,12 @@ class OtherPoints(Table):
         ):
             yield from_item(item)
 
+    @needs("dynamodb:Query")
+    def of(self, resource: str) -> list[RecoveryPoint]:
+        """Those of a resource, gone ones too, oldest first; read consistently."""
+        items = self.query("pk = :pk", {":pk": naming.others_pk(resource)}, ConsistentRead=True)
+        return [from_item(item) for item in items]
+
     @needs("dynamodb:PutItem")
     def save(self, points: Iterable[RecoveryPoint]) -> None:
         """Store them as they are now, whatever was known; removed ones leave the listing."""

@@ -16,6 +16,7 @@ from watchkeeper.aws.client import client
 from watchkeeper.aws.ec2 import COPY, SNAPSHOT_PAGE
 from watchkeeper.aws.errors import translated
 from watchkeeper.aws.iam import needs
+from watchkeeper.aws.paging import paged
 from watchkeeper.backups.model import Kind, Part, Place, RecoveryPoint, State
 from watchkeeper.quoting import quoted
 
@@ -120,13 +121,7 @@ class BackupVaults:
 
     def _pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Every item under `key`, page after page."""
-        pages = self.client.get_paginator(operation).paginate(
-            **arguments, PaginationConfig={"PageSize": VAULT_PAGE}
-        )
-        call = "".join(word.title() for word in operation.split("_"))
-        with translated(f"backup:{call}"):
-            for page in pages:
-                yield from page[key]
+        return paged(self.client, operation, key, VAULT_PAGE, **arguments)
 
 
 def _kind(found: Mapping[str, Any]) -> Kind:

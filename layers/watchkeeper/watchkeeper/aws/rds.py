@@ -12,6 +12,7 @@ from watchkeeper import naming
 from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import translated
 from watchkeeper.aws.iam import needs
+from watchkeeper.aws.paging import paged
 from watchkeeper.backups.model import Kind, Resource, Snapshot, Span, Windows
 from watchkeeper.backups.quota import Quota
 
@@ -38,13 +39,7 @@ class _Rds:
 
     def _pages(self, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Every item under `key`, page after page."""
-        pages = self.client.get_paginator(operation).paginate(
-            **arguments, PaginationConfig={"PageSize": PAGE}
-        )
-        call = self.client.meta.method_to_api_mapping[operation]
-        with translated(f"rds:{call}"):
-            for page in pages:
-                yield from page[key]
+        return paged(self.client, operation, key, PAGE, **arguments)
 
 
 class Databases(_Rds):

@@ -1,7 +1,7 @@
 """DynamoDB tables: how a recovery point of one is made, and what the account shows.
 
 Beside every backup lies a manifest in the evidence bucket: the settings that a restore loses, the
-key, and the words of whoever asked, for which a backup has no tags.
+key, what some of the items were, and the words of whoever asked, for which a backup has no tags.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,8 @@ from watchkeeper.aws.dynamodb_backups import (
     Tables,
     TableSettings,
 )
-from watchkeeper.aws.errors import NotThere, Refused
+from watchkeeper.aws.dynamodb_samples import Looked, Measured, TableSampler
+from watchkeeper.aws.errors import AwsError, NotThere, Refused
 from watchkeeper.aws.objects import ManifestReader, Manifests
 from watchkeeper.backups.manifest import BadManifest, Manifest, digest
 from watchkeeper.backups.model import (
@@ -30,6 +31,7 @@ from watchkeeper.backups.model import (
     Unread,
 )
 from watchkeeper.backups.rules import PENDING, found_by_source
+from watchkeeper.backups.sample import FIRST, Sample, digests
 from watchkeeper.backups.services import BySource
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -55,6 +57,7 @@ class DynamoDbTaker:
     backups: TableBackups
     manifests: Manifests
     place: Place
+    sampler: TableSampler
 
     service = Service.DYNAMODB
     repeats_safely = False
@@ -71,8 +74,13 @@ class DynamoDbTaker:
         """
         point = naming.point_id(asked.run, target.arn)
         name = _name(asked, point)
+        measured = self.sampler.measured(target.arn)
+        before = self._look(target.arn)
         key, settings = self.settings.read(target.arn)
-        manifest = Manifest.about(target, asked, now, key, settings)
+        manifest = replace(
+            Manifest.about(target, asked, now, key, settings),
+            sample=self._sample(target.arn, measured, before),
+        )
         self.manifests.write(point, manifest.to_json())
         try:
             self.taker.take(target.arn, name)
@@ -81,6 +89,26 @@ class DynamoDbTaker:
                 raise
             return LATER[error.code]
         return ""
+
+    def _sample(self, arn: str, measured: Measured, before: Looked | str) -> Sample:
+        after = self._look(arn) if isinstance(before, Looked) else before
+        if isinstance(before, str) or isinstance(after, str):
+            return Sample(count=measured.count, size=measured.size, why=str(after))
+        return Sample.between(
+            digests(before.items, measured.keys),
+            digests(after.items, measured.keys),
+            is_whole=after.is_whole,
+            at=after.at,
+            count=measured.count,
+            size=measured.size,
+        )
+
+    def _look(self, arn: str) -> Looked | str:
+        """Or why it could not be looked at: a backup without a sample is better than none."""
+        try:
+            return self.sampler.first(arn, FIRST)
+        except AwsError as error:
+            return f"{error.call} answered {error.code}"
 
     def of_run(self, asked: Asked, targets: Sequence[Target]) -> BySource:
         wanted = {target.arn for target in targets}

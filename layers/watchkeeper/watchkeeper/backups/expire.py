@@ -9,6 +9,7 @@ from watchkeeper.aws.catalogue import Catalogue, PolicyTable
 from watchkeeper.aws.clock import Clock
 from watchkeeper.aws.dynamodb_backups import TableBackupRemover, TableBackups
 from watchkeeper.aws.ec2 import SnapshotRemover, Snapshots
+from watchkeeper.aws.held import HeldPoints
 from watchkeeper.aws.objects import ManifestReader
 from watchkeeper.aws.rds import DatabaseSnapshotRemover, DatabaseSnapshots
 from watchkeeper.aws.removals import RemovalTable
@@ -110,6 +111,7 @@ class ExpireBackups:
             keepers=self._keepers(),
             removals=RemovalTable(self.settings.table),
             catalogue=Catalogue(self.settings.table, self.settings.stack),
+            held=HeldPoints(self.settings.table, self.settings.stack),
         )
 
     def _keepers(self) -> dict[Service, Keeper]:

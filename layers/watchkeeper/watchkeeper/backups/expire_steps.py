@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue
 from watchkeeper.aws.errors import Denied, NotThere, Refused
+from watchkeeper.aws.held import HeldPoints
 from watchkeeper.aws.removals import Removal, RemovalTable
 from watchkeeper.backups.coverage import newest_completed
-from watchkeeper.backups.model import COUNTS, Blockers, RecoveryPoint, Service, Snapshot, State
+from watchkeeper.backups.model import (
+    COUNTS,
+    DRILLED,
+    Blockers,
+    RecoveryPoint,
+    Service,
+    Snapshot,
+    State,
+)
 from watchkeeper.backups.removal import (
     Reconciled,
     RemovalPlan,
@@ -44,6 +53,7 @@ class Expiring:
     keepers: Mapping[Service, Keeper]
     removals: RemovalTable
     catalogue: Catalogue
+    held: HeldPoints
 
     def keeper_of(self, point: RecoveryPoint) -> Keeper:
         return self.keepers[point.kind.service]
@@ -68,7 +78,8 @@ def planned(
         by_service |= keeper.forbidden(snapshots)
     by_tags = {one.id: why for one in there.values() if (why := forbidden(one.tags))}
     known = reconcile(listed, found, there.keys(), now)
-    return known, plan_removal(known.points, policy, Blockers(by_service, by_tags), now)
+    blockers = Blockers(by_service, by_tags, cloud.held.now())
+    return known, plan_removal(known.points, policy, blockers, now)
 
 
 def _of_unlisted(ours: Sequence[Snapshot], listed: Sequence[RecoveryPoint]) -> list[Snapshot]:
@@ -154,6 +165,10 @@ def _remove(removal: Removal, cloud: Expiring) -> str:
     removing = replace(point, state=State.REMOVING, why=removal.why, was=removal.was)
     if point.state is not State.REMOVING and not cloud.catalogue.change(removing, point.state):
         return "somebody holds it, or moved it on, since the plan"
+    # A drill enters what it restores and then looks at the catalogue, so one of us sees the other.
+    if point.id in cloud.held.now():
+        cloud.catalogue.change(replace(as_it_stood, why=DRILLED), State.REMOVING)
+        return DRILLED
     return _delete(removing, {part.id for part in shown}, removal.was, cloud)
 
 

@@ -1,4 +1,5 @@
-"""The document beside a recovery point: which settings its resource had, which a restore loses.
+"""The document beside a recovery point: which settings its resource had, which a restore loses, and
+what a restore is to be compared with.
 
 Written once, before the recovery point is asked for. Pure: bytes in, bytes out.
 """
@@ -6,19 +7,20 @@ Written once, before the recovery point is asked for. Pure: bytes in, bytes out.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from watchkeeper import naming
 from watchkeeper.backups.model import Asked, Kind, Target
+from watchkeeper.backups.sample import Sample
 from watchkeeper.quoting import quoted
 
 SCHEMA = 1
 """Fields are added, never renamed, so every schema can be read as the first."""
 
-Value = TypeVar("Value", str, list[Any], dict[str, Any])
+Value = TypeVar("Value", str, int, bool, list[Any], dict[str, Any])
 
 
 class BadManifest(ValueError):
@@ -44,6 +46,8 @@ class Manifest:
     """
     settings: Mapping[str, object] = field(default_factory=dict)
     """As the service showed them, in its own words."""
+    sample: Sample | None = None
+    """Of the items of a table; None of what has no items, or was written down before they were."""
 
     @classmethod
     def about(
@@ -75,6 +79,7 @@ class Manifest:
             "key": self.key,
             "asked_at": naming.instant(self.asked_at),
             "settings": _plain(self.settings),
+            **({"sample": _plain(asdict(self.sample))} if self.sample is not None else {}),
         }
         # Indented: an auditor opens it as it is.
         return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False).encode()
@@ -91,6 +96,7 @@ class Manifest:
         try:
             kind = Kind(_field(found, "kind", str))
             asked_at = naming.parse_instant(_field(found, "asked_at", str))
+            sample = _sample(_field(found, "sample", dict)) if "sample" in found else None
         except BadManifest:
             raise
         except ValueError as error:  # no kind, or no time, that this version knows
@@ -105,6 +111,7 @@ class Manifest:
             words=tuple(str(word) for word in _field(found, "words", list)),
             key=_field(found, "key", str),
             settings=_field(found, "settings", dict),
+            sample=sample,
         )
 
 
@@ -118,6 +125,20 @@ def _field(found: Mapping[str, object], name: str, kind: type[Value]) -> Value:
     if not isinstance(value, kind):
         raise BadManifest(f"its {name} is {quoted(value)} where a {kind.__name__} is expected")
     return value
+
+
+def _sample(found: Mapping[str, object]) -> Sample:
+    items = _field(found, "items", dict)
+    return Sample(
+        items={key: _field(items, key, str) for key in items},
+        looked_at=_field(found, "looked_at", int),
+        changed=_field(found, "changed", int),
+        is_whole=_field(found, "is_whole", bool),
+        at=naming.parse_instant(_field(found, "at", str)) if found.get("at") else None,
+        count=_field(found, "count", int),
+        size=_field(found, "size", int),
+        why=_field(found, "why", str),
+    )
 
 
 def _plain(value: object) -> object:

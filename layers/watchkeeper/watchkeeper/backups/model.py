@@ -1,6 +1,6 @@
 """What backups are about: resources, targets, recovery points, findings, coverage."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -361,14 +361,20 @@ class Standing:
     oldest: datetime | None = None
 
 
+DRILLED = "a drill is restoring it"
+"""What is said against the removal of such a recovery point."""
+
+
 @dataclass(frozen=True)
 class Blockers:
-    """What forbids removing snapshots, asked once per run: sentences per snapshot."""
+    """What forbids removing recovery points, asked once per run."""
 
     by_service: Mapping[str, str] = field(default_factory=dict)
-    """Locks, images, and what else its service knows of."""
+    """Sentences per snapshot: locks, images, and what else its service knows of."""
     by_tags: Mapping[str, str] = field(default_factory=dict)
-    """What its own tags forbid."""
+    """Sentences per snapshot: what its own tags forbid."""
+    drilled: Collection[str] = ()
+    """The ids of those that a drill is restoring."""
 
     def of(self, point: RecoveryPoint) -> tuple[str, ...]:
         """Sentences; the parts of a set stand and fall together."""
@@ -378,4 +384,5 @@ class Blockers:
             for reasons in (self.by_service, self.by_tags)
             if (reason := reasons.get(part.snapshot))
         ]
-        return (*(f"held by {hold}" for hold in point.holds), *reasons)
+        drilled = [DRILLED] if point.id in self.drilled else []
+        return (*(f"held by {hold}" for hold in point.holds), *drilled, *reasons)

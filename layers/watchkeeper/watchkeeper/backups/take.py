@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from watchkeeper import naming, telemetry
+from watchkeeper import naming
 from watchkeeper.aws.catalogue import Catalogue, CoverageTable, PolicyTable, TargetTable
 from watchkeeper.aws.clock import Clock
 from watchkeeper.aws.dynamodb_backups import (
@@ -15,6 +15,7 @@ from watchkeeper.aws.dynamodb_backups import (
     Tables,
     TableSettings,
 )
+from watchkeeper.aws.dynamodb_samples import TableSampler
 from watchkeeper.aws.ec2 import Fleet, Snapshots, SnapshotTaker, TaggedResources
 from watchkeeper.aws.key_watch import KeyWatchTable
 from watchkeeper.aws.keys import Keys
@@ -35,10 +36,9 @@ from watchkeeper.backups.rds import RdsTaker
 from watchkeeper.backups.services import Taker
 from watchkeeper.backups.steps import NIGHT, REBUILD
 from watchkeeper.backups.taking import Taking
-from watchkeeper.news.backups import PolicyGone, PolicyRefused
-from watchkeeper.news.base import News
+from watchkeeper.policies import Policies
 from watchkeeper.runs.engine import Engine, advance_all
-from watchkeeper.runs.record import new_run, news_run
+from watchkeeper.runs.record import new_run
 from watchkeeper.settings import TakeBackupsSettings
 from watchkeeper.triggers import (
     BackUpNow,
@@ -56,6 +56,13 @@ from watchkeeper.triggers import (
 # Reading a policy costs 20 ms of a cold start; it is imported by what reads one.
 if TYPE_CHECKING:
     from watchkeeper.policy import BackupsPolicy
+    from watchkeeper.policy_text import PolicyDecision
+
+
+def _decide(text: str | None, last_good: str | None) -> "PolicyDecision[BackupsPolicy]":
+    from watchkeeper.policy import decide_policy  # noqa: PLC0415 (as above)
+
+    return decide_policy(text, last_good)
 
 
 class TakeBackups:
@@ -65,9 +72,11 @@ class TakeBackups:
         self.settings = settings
         self.runs = RunTable(settings.table)
         self.topics = Topics(settings.news_topic, settings.pages_topic)
-        self.policies = PolicyTable(settings.table)
         self.coverage = CoverageTable(settings.table)
-        self.parameters = Parameters(settings.policy_prefix)
+        self.policy = Policies(
+            CAPABILITY, "backup", _decide,
+            Parameters(settings.policy_prefix), PolicyTable(settings.table), self.runs,
+        )  # fmt: skip
 
     def handle(
         self,
@@ -120,10 +129,10 @@ class TakeBackups:
         """
         from watchkeeper.backups.due import due_nights  # noqa: PLC0415 (as above)
 
-        policy, since, refused = self._read_policy(now)
+        policy, since, told = self.policy.read(now)
         standings = self.coverage.standings(CAPABILITY)
         started = {plan: at for plan, stands in standings.items() if (at := stands.started)}
-        meant = [refused] if refused else []
+        meant = [told] if told else []
         for night in due_nights(policy, started, since, now):
             run = new_run(
                 naming.night_id(night.plan, night.occurrence),
@@ -139,50 +148,8 @@ class TakeBackups:
             meant.append(run.id)
         return meant
 
-    def _read_policy(self, now: datetime) -> "tuple[BackupsPolicy, datetime, str]":
-        """The policy in force, since when there has been one, and the run that tells people about
-        a text that was refused or is gone, if any.
-        """
-        from watchkeeper.policy import decide_policy, policy_digest  # noqa: PLC0415 (as above)
-
-        text = self.parameters.text(CAPABILITY)
-        good = self.policies.last_good(CAPABILITY)
-        decision = decide_policy(text, good.get("text") if good else None)
-        since = naming.parse_instant(good["since"]) if good else now
-        telemetry.count("PolicyRefused", 1 if decision.refused else 0)
-        if decision.refused:
-            told = {"problems": str(decision.refused), "in_force": decision.why}
-            run_id = naming.refused_policy_id(policy_digest(text or ""))
-            return decision.policy, since, self._tell(run_id, PolicyRefused, now, told)
-        digest = policy_digest(text) if text is not None else "default"
-        if good and good["digest"] == digest:
-            return decision.policy, since, ""
-        telemetry.logger.info("policy accepted", extra={"why": decision.why})
-        meant = ""
-        if good and text is None:
-            run_id = naming.gone_policy_id(good["digest"], now)
-            meant = self._tell(run_id, PolicyGone, now, {})
-        previous = good.get("text") if good else None
-        self.policies.accept(CAPABILITY, text, digest, since, previous)
-        return decision.policy, since, meant
-
-    def _tell(self, run_id: str, kind: type[News], now: datetime, fields: dict[str, str]) -> str:
-        """A run that does nothing but tell people, once per id; its id."""
-        parameter = f"{self.parameters.prefix}/{CAPABILITY}"
-        told = kind.about(news_run(run_id, now), at=now, parameter=parameter, **fields)
-        self.runs.start(news_run(run_id, now, told))
-        return run_id
-
-    def _policy_in_force(self) -> "BackupsPolicy":
-        from watchkeeper.policy import decide_policy  # noqa: PLC0415 (as above)
-
-        good = self.policies.last_good(CAPABILITY)
-        return decide_policy(
-            self.parameters.text(CAPABILITY), good.get("text") if good else None
-        ).policy
-
     def _start_by_hand(self, trigger: BackUpNow, now: datetime) -> str:
-        plans = self._policy_in_force().plans
+        plans = self.policy.in_force().plans
         if trigger.plan not in plans:
             raise BadTrigger(
                 f"the policy has no plan {trigger.plan!r}; its plans are {', '.join(plans)}"
@@ -214,7 +181,7 @@ class TakeBackups:
         return Taking(
             stack=stack,
             place=Place.of(place),
-            policy=self._policy_in_force,
+            policy=self.policy.in_force,
             takers=self._takers(),
             tagged=TaggedResources(),
             keys=Keys(),
@@ -241,6 +208,6 @@ class TakeBackups:
             ),
             Service.DYNAMODB: DynamoDbTaker(
                 Tables(arns, own=self.settings.table), TableSettings(), TableBackupTaker(),
-                TableBackups(stack), manifests, place,
+                TableBackups(stack), manifests, place, TableSampler(),
             ),
         }  # fmt: skip

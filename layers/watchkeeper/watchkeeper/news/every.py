@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from watchkeeper.news import backups, keys, runs, scripts
+from watchkeeper.news import backups, drills, keys, policies, recovery, runs, scripts
 from watchkeeper.news.base import News
 
 EVERY: Mapping[str, type[News]] = {
     kind.__name__: kind
-    for module in (runs, backups, keys, scripts)
+    for module in (runs, policies, backups, keys, scripts, drills, recovery)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, News) and kind is not News
 }

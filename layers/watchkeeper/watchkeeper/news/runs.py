@@ -31,7 +31,7 @@ class RunFailed(News):
     def text(self) -> str:
         return (
             f"{self.run} has failed.\n\nWhy: {self.why}\n\n"
-            "Its clean-up is done; nothing more happens to it by itself.\n"
+            "What it cleans up after itself is gone; nothing more happens to it by itself.\n"
             f"{where_to_look(self.run)}"
         )
 
