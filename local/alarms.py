@@ -1,9 +1,9 @@
 """CloudWatch alarms: evaluated on the box's clock, acting as in AWS.
 
-Alarms on one metric with a plain statistic; metric math, anomaly bands and percentiles are not in
-the box. Two simplifications: a period that began before the alarm existed and has no data is
-neither breaching nor well; and there is no evaluation range beyond the alarm's own periods, so a
-late value counts as missing when its period ends.
+Alarms on one metric with a plain statistic, and composite alarms over them; metric math, anomaly
+bands and percentiles are not in the box. Two simplifications: a period that began before the alarm
+existed and has no data is neither breaching nor well; and there is no evaluation range beyond the
+alarm's own periods, so a late value counts as missing when its period ends.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.cloudwatch.models import Alarm, cloudwatch_backends
 
+from local import composites
 from local.clock import Appointment
 from local.metrics import Key, Metric
 from local.mischief import NotInTheBox
@@ -57,7 +58,12 @@ class Alarms:
 
     def watch(self, alarm: Alarm) -> None:
         """Begin to evaluate an alarm that was just created or changed."""
-        if alarm.rule or alarm.metric_data_queries or alarm.extended_statistic:
+        if alarm.rule:
+            self._created[alarm.name] = self._cloud.clock.now()
+            alarm.state_value = "INSUFFICIENT_DATA"
+            self._composite_at_once(alarm.name)
+            return
+        if alarm.metric_data_queries or alarm.extended_statistic:
             raise NotInTheBox(
                 f"alarm {alarm.name}: only alarms on one metric with a plain statistic"
             )
@@ -68,6 +74,34 @@ class Alarms:
         self._created[alarm.name] = self._cloud.clock.now()
         alarm.state_value = "INSUFFICIENT_DATA"
         self._evaluate_at(alarm, _period_end(alarm, self._cloud.clock.now()))
+
+    def _composite_at_once(self, name: str, child: Alarm | None = None) -> None:
+        """Evaluate a composite alarm, when whatever happens now has happened."""
+        now = self._cloud.clock.now()
+        self._cloud.clock.at(now, lambda: self._evaluate_composite(name, child), f"alarm {name}")
+
+    def _evaluate_composite(self, name: str, child: Alarm | None) -> None:
+        alarm = self._backend.alarms.get(name)
+        if alarm is None or not alarm.rule:
+            return
+
+        def state_of(one: str) -> str:
+            known = self._backend.alarms.get(one)
+            return str(known.state_value) if known else "INSUFFICIENT_DATA"
+
+        state = "ALARM" if composites.holds(alarm.rule, state_of) else "OK"
+        if state == alarm.state_value:
+            return
+        if child is None:
+            self.change(alarm, state, f"{alarm.alarm_arn} was created", "{}")
+            return
+        at = _stamp(child.state_updated_timestamp)
+        triggering = {
+            "arn": child.alarm_arn,
+            "state": {"value": child.state_value, "timestamp": at},
+        }
+        reason = f"{child.alarm_arn} transitioned to {child.state_value} at {at}"
+        self.change(alarm, state, reason, json.dumps({"triggeringAlarms": [triggering]}))
 
     def _heard(self, key: Key, at: datetime) -> None:
         for name in self._by_key.get(key, []):
@@ -162,7 +196,11 @@ class Alarms:
             alarm.state_updated_timestamp,
         )
         alarm.update_state(reason, data, state)
-        if alarm.actions_enabled:
+        for one in list(self._backend.alarms.values()):
+            if one.rule and alarm.name in composites.named_in(one.rule):
+                self._composite_at_once(one.name, alarm)
+        muted = self._muted(alarm)
+        if alarm.actions_enabled and not muted:
             actions = {
                 "ALARM": alarm.alarm_actions,
                 "OK": alarm.ok_actions,
@@ -175,9 +213,15 @@ class Alarms:
                 "source": "aws.cloudwatch",
                 "detail-type": "CloudWatch Alarm State Change",
                 "resources": [alarm.alarm_arn],
-                "detail": _detail(alarm, previous, "alarmName"),
+                "detail": {**_detail(alarm, previous, "alarmName"), **muted},
             }
         )
+
+    def _muted(self, alarm: Alarm) -> dict[str, Any]:
+        """What the event says of a mute rule that holds now."""
+        states = self._cloud.extensions.get("local.aws.alarm_states")
+        arn = states.muting(alarm.name) if states else ""
+        return {"muteDetail": {"mutedByArn": arn}} if arn else {}
 
     def _act(self, arn: str, alarm: Alarm, previous: tuple[Any, ...]) -> None:
         if arn.split(":")[2] == "sns":
@@ -272,6 +316,11 @@ def _detail(alarm: Alarm, previous: tuple[Any, ...], name_key: str) -> dict[str,
         },
         "configuration": {
             "description": alarm.description,
+            "alarmRule": alarm.rule,
+        }
+        if alarm.rule
+        else {
+            "description": alarm.description,
             "metrics": [
                 {
                     "id": "m1",
@@ -294,7 +343,7 @@ def _detail(alarm: Alarm, previous: tuple[Any, ...], name_key: str) -> dict[str,
 def _message(alarm: Alarm, previous: str, account_id: str) -> dict[str, Any]:
     """What a topic is told."""
     region = alarm.region_name
-    return {
+    message = {
         "AlarmName": alarm.name,
         "AlarmDescription": alarm.description,
         "AWSAccountId": account_id,
@@ -308,6 +357,19 @@ def _message(alarm: Alarm, previous: str, account_id: str) -> dict[str, Any]:
         "OKActions": alarm.ok_actions,
         "AlarmActions": alarm.alarm_actions,
         "InsufficientDataActions": alarm.insufficient_data_actions,
+    }
+    if alarm.rule:
+        triggering = json.loads(alarm.state_reason_data).get("triggeringAlarms", [])
+        children = [
+            {
+                "Arn": one["arn"],
+                "State": {"Value": one["state"]["value"], "Timestamp": one["state"]["timestamp"]},
+            }
+            for one in triggering
+        ]
+        return {**message, "AlarmRule": alarm.rule, "TriggeringChildren": children}
+    return {
+        **message,
         "Trigger": {
             "MetricName": alarm.metric_name,
             "Namespace": alarm.namespace,

@@ -30,9 +30,11 @@ from moto.moto_api._internal import mock_random
 from local import account, cloudformation, template
 from local.alarms import Alarms
 from local.aws import (
+    alarm_states,
     autoscaling,
     backup,
     cheaper,
+    cloudtrail,
     cloudwatch,
     dynamodb,
     dynamodb_backups,
@@ -45,6 +47,10 @@ from local.aws import (
     events,
     kms,
     lambda_,
+    logs,
+    metric_data,
+    performance_insights,
+    queues,
     rds,
     rds_restores,
     s3,
@@ -89,8 +95,10 @@ ENVIRONMENT = {
 # is backed up and restored.
 EXTENSIONS = (
     *(serializing, cheaper),
-    *(dynamodb, dynamodb_queries, sns, events, scheduler, cloudwatch, lambda_),
+    *(dynamodb, dynamodb_queries, sns, queues, events, scheduler, lambda_),
+    *(cloudtrail, alarm_states, cloudwatch, metric_data, logs),
     *(ec2, rds, dynamodb_tables, dynamodb_backups, autoscaling, backup, kms, ssm_commands, s3),
+    *(metric_data, performance_insights),
     *(ebs_blocks, ec2_restores, rds_restores, dynamodb_restores, verifiers),
 )
 

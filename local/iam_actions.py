@@ -313,6 +313,12 @@ def _described(**kinds: str) -> Ask:
     return ask
 
 
+def _insights(operation: str, params: Params, account: Account) -> list[Request]:
+    """Performance Insights knows a database by its resource id, not by its name."""
+    resource = f"metrics/{params['ServiceType'].lower()}/{params['Identifier']}"
+    return [Request(f"pi:{operation}", account.arn("pi", resource))]
+
+
 def _on_rds(kind: str, parameter: str) -> Ask:
     def ask(operation: str, params: Params, account: Account) -> list[Request]:
         return [Request(f"rds:{operation}", _rds(account, kind, params[parameter]))]
@@ -579,12 +585,35 @@ def _put_metric_data(operation: str, params: Params, account: Account) -> list[R
     return [Request(f"cloudwatch:{operation}", "*", namespace)]
 
 
+def _alarm(kind: str, parameter: str) -> Ask:
+    def ask(operation: str, params: Params, account: Account) -> list[Request]:
+        arn = account.arn("cloudwatch", f"{kind}:{params[parameter]}")
+        return [Request(f"cloudwatch:{operation}", arn)]
+
+    return ask
+
+
 def _log_group(operation: str, params: Params, account: Account) -> list[Request]:
     """Logs asks for a stream, named or not: `log-group:NAME:*` covers it, `log-group:NAME` not."""
     stream = params.get("logStreamName", "")
     keys = tag_keys({"Key": key, "Value": value} for key, value in params.get("tags", {}).items())
     resource = f"log-group:{params['logGroupName']}:log-stream:{stream}"
     return [Request(f"logs:{operation}", account.arn("logs", resource), keys)]
+
+
+def _log_groups(operation: str, params: Params, account: Account) -> list[Request]:
+    """A list is of no group: only `log-group:*` and `*` cover it, whatever prefix is asked for."""
+    return [Request(f"logs:{operation}", account.arn("logs", "log-group::log-stream:"))]
+
+
+def _logs_query(operation: str, params: Params, account: Account) -> list[Request]:
+    """Logs Insights asks for every group that is queried."""
+    one = params.get("logGroupName")
+    names = [one] if one else params["logGroupNames"]
+    return [
+        Request(f"logs:{operation}", account.arn("logs", f"log-group:{name}:log-stream:"))
+        for name in names
+    ]
 
 
 def _invoke(operation: str, params: Params, account: Account) -> list[Request]:
@@ -632,9 +661,15 @@ ANY_RESOURCE: Mapping[str, frozenset[str]] = {
         "DescribeScalableTargets", "DescribeScalingPolicies", "DescribeScheduledActions",
     }),
     "backup": frozenset({"ListBackupVaults", "ListProtectedResources"}),
-    "cloudwatch": frozenset({"GetMetricData", "GetMetricStatistics", "ListMetrics"}),
+    "cloudtrail": frozenset({"DescribeTrails", "LookupEvents"}),
+    "cloudwatch": frozenset({
+        # Composite alarms are told only to who may ask for all.
+        "DescribeAlarms", "GetMetricData", "GetMetricStatistics", "ListAlarmMuteRules",
+        "ListMetrics",
+    }),
     "dynamodb": frozenset({"ListBackups", "ListTables"}),
-    "rds": frozenset({"DescribeAccountAttributes"}),
+    "logs": frozenset({"GetLogRecord", "GetQueryResults", "StopQuery"}),
+    "rds": frozenset({"DescribeAccountAttributes", "DescribeEvents"}),
     "ssm": frozenset({
         "CancelCommand", "DescribeInstanceInformation", "DescribeParameters",
         "GetCommandInvocation", "ListCommandInvocations", "ListCommands",
@@ -687,8 +722,11 @@ OPERATIONS: Mapping[tuple[str, str], Ask] = {
     ("rds", "DescribeDBClusterSnapshotAttributes"): _on_rds(
         "cluster-snapshot", "DBClusterSnapshotIdentifier"
     ),
+    ("pi", "DescribeDimensionKeys"): _insights,
+    ("pi", "GetResourceMetrics"): _insights,
     ("rds", "DescribeDBInstances"): _described(DBInstanceIdentifier="db"),
     ("rds", "DescribeDBClusters"): _described(DBClusterIdentifier="cluster"),
+    ("rds", "DescribeDBParameters"): _on_rds("pg", "DBParameterGroupName"),
     ("rds", "DescribeDBSnapshots"): _described(
         DBInstanceIdentifier="db", DBSnapshotIdentifier="snapshot"
     ),
@@ -732,11 +770,18 @@ OPERATIONS: Mapping[tuple[str, str], Ask] = {
     ("s3", "HeadBucket"): _list_bucket,
     ("s3", "ListObjectsV2"): _list_bucket,
     ("s3", "ListObjectVersions"): _list_bucket,
+    ("cloudtrail", "GetEventSelectors"): _on_arn("cloudtrail", "TrailName"),
+    ("cloudtrail", "GetTrailStatus"): _on_arn("cloudtrail", "Name"),
+    ("cloudwatch", "DescribeAlarmContributors"): _alarm("alarm", "AlarmName"),
+    ("cloudwatch", "GetAlarmMuteRule"): _alarm("alarm-mute-rule", "AlarmMuteRuleName"),
     ("cloudwatch", "PutMetricData"): _put_metric_data,
     ("logs", "CreateLogGroup"): _log_group,
     ("logs", "CreateLogStream"): _log_group,
+    ("logs", "DescribeLogGroups"): _log_groups,
+    ("logs", "DescribeLogStreams"): _log_group,
     ("logs", "FilterLogEvents"): _log_group,
     ("logs", "PutLogEvents"): _log_group,
+    ("logs", "StartQuery"): _logs_query,
     ("lambda", "Invoke"): _invoke,
     ("kms", "DescribeKey"): _key,
     ("kms", "DisableKey"): _key,

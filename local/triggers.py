@@ -22,6 +22,7 @@ from moto.events.utils import EventTemplateParser
 from moto.sns.models import Subscription, sns_backends
 from moto.sqs.models import sqs_backends
 
+from local import log_groups
 from local.functions import Invocation
 from local.metrics import Metric
 from local.mischief import NotInTheBox
@@ -91,14 +92,14 @@ class Triggers:
         """Send an event to the targets of a rule when it is enabled and its pattern matches."""
         pattern = rule.event_pattern.get_pattern()
         if (
-            rule.state != "ENABLED"
+            not _is_for(rule.state, event)
             or not pattern
             or not rule.event_pattern.matches_event(cast("Any", event))
         ):
             return
         for target in rule.targets:
             arn, payload = target["Arn"], _input(target, event)
-            if not arn.startswith("arn:aws:lambda:") or self._may_invoke(arn, "events", rule.arn):
+            if self._may_deliver(arn, rule.arn):
                 self.send(arn, payload)
             else:
                 self._give_up(target.get("DeadLetterConfig", {}).get("Arn"), rule.arn, event)
@@ -133,6 +134,13 @@ class Triggers:
 
     # Targets
 
+    def _may_deliver(self, arn: str, rule_arn: str) -> bool:
+        """Whether the target's own policy lets the rule in, as far as the box knows policies."""
+        service = arn.split(":")[2]
+        if service == "logs":
+            return log_groups.takes(arn, rule_arn)
+        return service != "lambda" or self._may_invoke(arn, "events", rule_arn)
+
     def _may_invoke(self, function_arn: str, service: str, source_arn: str) -> bool:
         """Whether the function is there, and its own policy lets this source of the service in."""
         backend = lambda_backends[self._cloud.account_id][self._cloud.region]
@@ -160,6 +168,8 @@ class Triggers:
             self.publish(arn, text)
         elif service == "sqs":
             self._enqueue(arn, text)
+        elif service == "logs":
+            log_groups.put(arn, self.uuid(), text, self._cloud.clock.now())
         else:
             raise NotInTheBox(f"deliveries to {arn}")
         return None
@@ -206,6 +216,18 @@ class Triggers:
     def published_to(self, topic_arn: str) -> Iterator[Published]:
         """The messages that a topic took, oldest first."""
         return (each for each in self.published if each.topic_arn == topic_arn)
+
+
+def _is_for(state: str, event: dict[str, Any]) -> bool:
+    """Whether a rule in that state is shown the event: only one that asks for them is shown what
+    CloudTrail tells of mere reads.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail-management.html
+    """
+    told = str(event.get("detail-type", "")).endswith(" via CloudTrail")
+    is_read = told and event.get("detail", {}).get("readOnly") is True
+    return state == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS" or (
+        state == "ENABLED" and not is_read
+    )
 
 
 def _source_of(statement: dict[str, Any]) -> str:

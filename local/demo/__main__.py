@@ -29,6 +29,9 @@ from local.demo import (
     drills_state,
     drills_story,
     drills_view,
+    incidents_state,
+    incidents_story,
+    incidents_view,
 )
 from local.demo.page import Page, plain
 from local.demo.timeline import Line, Timeline
@@ -94,15 +97,26 @@ def run_demo(page: Page, *, days: int, kept_in: Path) -> None:
         backups = backups_state.read_backups(cloud)
         # Each capability has its sections and answers here.
         drills = drills_state.read_drills(cloud)
-        for title, table in (*backups_view.sections(backups), *drills_view.sections(drills)):
+        incidents = incidents_state.read_incidents(cloud)
+        for title, table in (
+            *backups_view.sections(backups),
+            *drills_view.sections(drills),
+            *incidents_view.sections(incidents),
+        ):
             page.show(
                 Text(), Rule(Text(title, style="bold"), align="left", style="bright_black"), table
             )
-        answers = [*backups_view.answers(backups), *drills_view.answers(drills)]
+        answers = [
+            *backups_view.answers(backups),
+            *drills_view.answers(drills),
+            *incidents_view.answers(incidents),
+        ]
         page.show(_headline(cloud.clock.now(), answers))
         _keep(cloud, kept_in)
         drills_evidence.keep(drills, kept_in)
-    page.show(_closing(kept_in, drills_evidence.shown(drills)))
+        incidents_state.keep(incidents, kept_in)
+    pages = drills_evidence.shown(drills) | incidents_view.shown(incidents)
+    page.show(_closing(kept_in, pages))
     page.save(kept_in / "demo.txt", kept_in / "demo.html")
 
 
@@ -131,9 +145,14 @@ def _tell(page: Page, cloud: Cloud, days: int) -> None:
         [
             lambda evidence: backups_view.tell(evidence, backups_state.taken_in(cloud)),
             lambda evidence: drills_view.tell(evidence, document),
+            incidents_view.tell,
         ],
     )
-    story = [*backups_story.story(START), *drills_story.story(START, days)]
+    story = [
+        *backups_story.story(START),
+        *drills_story.story(START, days),
+        *incidents_story.story(START, days),
+    ]
     with _progress(page, days) as moved:
         for day in pass_days(cloud, days, story, moved):
             page.show(
@@ -215,6 +234,7 @@ LEFT = {
     "news.jsonl": "what the system told other systems",
     "pages.txt": "what it told people",
     "demo.html": "this page, with its colours; demo.txt without",
+    "incidents/": "reports of incidents, and what they were made from, as their bucket has them",
     "evidence/": "what drills have filed, as their bucket has it; pages for a browser:",
 }
 

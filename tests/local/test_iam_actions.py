@@ -409,6 +409,28 @@ DATABASES = [
         )
         for identifier in ("orders", f"{DATABASE}:orders")
     ),
+    Call(
+        "rds",
+        "DescribeDBParameters",
+        {"DBParameterGroupName": "tuned"},
+        [("rds:DescribeDBParameters", f"{DATABASE.removesuffix(':db')}:pg:tuned", {})],
+    ),
+    Call("rds", "DescribeEvents", {}, [("rds:DescribeEvents", "*", {})]),
+    *(
+        Call(
+            "pi",
+            operation,
+            {"ServiceType": "RDS", "Identifier": "db-ABC"},
+            [
+                (
+                    f"pi:{operation}",
+                    f"{DATABASE.removesuffix(':db').replace(':rds:', ':pi:')}:metrics/rds/db-ABC",
+                    {},
+                )
+            ],
+        )
+        for operation in ("DescribeDimensionKeys", "GetResourceMetrics")
+    ),
     Call("rds", "DescribeDBClusters", {}, [("rds:DescribeDBClusters", f"{CLUSTER}:*", {})]),
     Call(
         "rds",
@@ -791,6 +813,7 @@ OBJECTS = [
     ),
 ]
 
+TRAIL = "arn:aws:cloudtrail:eu-west-1:111122223333:trail/all"
 OTHERS = [
     Call(
         "cloudwatch",
@@ -825,6 +848,29 @@ OTHERS = [
         "FilterLogEvents",
         {"logGroupName": "/aws/lambda/f"},
         [("logs:FilterLogEvents", f"{LOG_GROUP}:log-stream:", {})],
+    ),
+    Call(
+        "logs",
+        "DescribeLogStreams",
+        {"logGroupName": "/aws/lambda/f"},
+        [("logs:DescribeLogStreams", f"{LOG_GROUP}:log-stream:", {})],
+    ),
+    Call(
+        "logs",
+        "DescribeLogGroups",
+        {"logGroupNamePrefix": "/aws/lambda/f"},
+        [
+            (
+                "logs:DescribeLogGroups",
+                "arn:aws:logs:eu-west-1:111122223333:log-group::log-stream:",
+                {},
+            )
+        ],
+    ),
+    Call("cloudtrail", "LookupEvents", {}, [("cloudtrail:LookupEvents", "*", {})]),
+    *(
+        Call("cloudtrail", operation, {name: TRAIL}, [(f"cloudtrail:{operation}", TRAIL, {})])
+        for operation, name in (("GetTrailStatus", "Name"), ("GetEventSelectors", "TrailName"))
     ),
     Call(
         "lambda",

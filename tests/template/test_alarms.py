@@ -94,7 +94,10 @@ def test_ten_minutes_without_a_completed_sweep_breach(stack: Stack) -> None:
 
 
 def test_alarms_that_take_silence_for_trouble_wait_for_who_speaks(stack: Stack) -> None:
-    others = {"DrillsOverdueAlarm": "DrillRestoresTick"}
+    others = {
+        "DrillsOverdueAlarm": "DrillRestoresTick",
+        "TriageSilentAlarm": "TriageIncidentsTick",
+    }
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
         if alarm["TreatMissingData"] == "breaching":
             assert stack.resources[name]["DependsOn"] == others.get(name, "SweepRunsTick"), name

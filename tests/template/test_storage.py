@@ -13,6 +13,9 @@ RETAINED = {
     "DrillRestoresLog",
     "RecoverResourcesLog",
     "SweepRunsLog",
+    "TriageIncidentsLog",
+    "IncidentsBucket",
+    "IncidentsBucketPolicy",
 }
 
 

@@ -16,6 +16,7 @@ ACCEPTED: dict[str, TypeAdapter[Any]] = {
     "expire_backups": triggers.expire_backups,
     "drill_restores": triggers.drill_restores,
     "recover_resources": triggers.recover_resources,
+    "triage_incidents": triggers.triage_incidents,
     "sweep_runs": triggers.sweep_runs,
 }
 EXAMPLES = sorted(path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.json"))
@@ -51,6 +52,7 @@ def test_every_function_and_every_kind_of_trigger_has_an_example() -> None:
         "expire_backups": {"Tick", "Wake", "RemoveNow"},
         "drill_restores": {"Tick", "Wake", "DrillNow", "SignOffNow", "ShowDrills"},
         "recover_resources": {"Wake", "RecoverNow"},
+        "triage_incidents": {"Tick", "Wake", "AlarmsSaid"},
         "sweep_runs": {"Tick"},
     }  # fmt: skip
 

@@ -202,6 +202,46 @@ def begun_sk(begun_at: datetime, run_id: str) -> str:
     return f"{instant(begun_at)}#{run_id}"
 
 
+def incident_run(incident_id: str) -> str:
+    """The id of the run that looks at an incident and tells people of it."""
+    return f"triage#{incident_id}"
+
+
+def incident_of_run(run_id: str) -> str:
+    return run_id.removeprefix("triage#")
+
+
+def book_key(stack: str) -> dict[str, str]:
+    """Of the list of the incidents that are open or may be repeated."""
+    return {"pk": f"INCIDENTS#{stack}", "sk": "BOOK"}
+
+
+def incident_key(incident_id: str) -> dict[str, str]:
+    return {"pk": f"INCIDENT#{incident_id}", "sk": "STATE"}
+
+
+ALARM_OF_INCIDENT = "ALARM#"
+
+
+def alarm_key(incident_id: str, key: str) -> dict[str, str]:
+    """What one alarm of an incident said when it was raised."""
+    return {"pk": f"INCIDENT#{incident_id}", "sk": f"{ALARM_OF_INCIDENT}{key}"}
+
+
+def alarm_of_sk(sk: str) -> str:
+    return sk.removeprefix(ALARM_OF_INCIDENT)
+
+
+def look_key(incident_id: str, look: int, name: str) -> str:
+    """Where in the bucket of incidents something of one look is."""
+    return f"incidents/{incident_id}/{look}/{name}"
+
+
+def incident_page_key(incident_id: str) -> str:
+    """Of the newest report, as people read it."""
+    return f"incidents/{incident_id}/report.html"
+
+
 def sign_off_key(run_id: str) -> dict[str, str]:
     return {"pk": f"RUN#{run_id}", "sk": "SIGN_OFF"}
 

@@ -75,4 +75,12 @@ class ExpireBackupsSettings(_KeepsManifests): ...
 class RecoverResourcesSettings(_KeepsManifests): ...
 
 
+class TriageIncidentsSettings(Settings):
+    policy_prefix: str = Field(alias="POLICY_PREFIX", pattern=r"^/[\w./-]+$")
+    incidents_bucket: str = Field(alias="INCIDENTS_BUCKET", min_length=1)
+    """Reports of incidents, with what they are made from."""
+    trail_group: str = Field(alias="TRAIL_GROUP", pattern=r"^/aws/events/[\w./#-]+$")
+    """The log group that the ring of management events is."""
+
+
 class SweepRunsSettings(Settings): ...

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    RootModel,
     StringConstraints,
     Tag,
     TypeAdapter,
@@ -250,6 +251,17 @@ class RecoverNow(_Trigger):
     """The availability zone of volumes; the original's if it is left out."""
 
 
+# ── Alarms: in any shape, by any route ────────────────────────────────────────────────────────────
+
+
+class AlarmsSaid(RootModel[Any]):
+    """Whatever an alarm is said by; `watchkeeper.triage.alarms` reads it. Nothing is refused: an
+    alarm that cannot be read is one that somebody must look at.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+
 # ── Per function ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -293,6 +305,25 @@ RecoverResourcesTrigger = Annotated[
     Discriminator(_kind_of),
 ]
 
+
+def _kind_of_news(event: Any) -> str:
+    """A wake-up is one of our own; everything else is an alarm."""
+    if isinstance(event, dict) and event.get("trigger") == "tick":
+        return "tick"
+    try:
+        told = json.loads(event["Records"][0]["Sns"]["Message"])
+        return "wake" if told["type"] == RunDue.__name__ else "alarms"
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError):
+        return "alarms"
+
+
+TriageIncidentsTrigger = Annotated[
+    Annotated[Tick, Tag("tick")]
+    | Annotated[Wake, Tag("wake")]
+    | Annotated[AlarmsSaid, Tag("alarms")],
+    Discriminator(_kind_of_news),
+]
+
 # Built when first used: a function pays for its own union, not for everybody's.
 _LATER = ConfigDict(defer_build=True)
 TakeBackupsMeant = (
@@ -313,6 +344,10 @@ DrillRestoresMeant = Tick | Wake | DrillNow | SignOffNow | ShowDrills
 drill_restores: TypeAdapter[DrillRestoresMeant] = TypeAdapter(DrillRestoresTrigger, config=_LATER)
 recover_resources: TypeAdapter[Wake | RecoverNow] = TypeAdapter(
     RecoverResourcesTrigger, config=_LATER
+)
+TriageIncidentsMeant = Tick | Wake | AlarmsSaid
+triage_incidents: TypeAdapter[TriageIncidentsMeant] = TypeAdapter(
+    TriageIncidentsTrigger, config=_LATER
 )
 sweep_runs: TypeAdapter[Tick] = TypeAdapter(Tick)
 

@@ -108,7 +108,9 @@ class World:
         told = to_tell(incident, now)
         if told is not None:
             self.outbox.append(told)
-            incident = restored(json.loads(json.dumps(stored(after(incident, told)))))
+            remembers = after(incident, told)
+            read = restored(json.loads(json.dumps(stored(remembers))))
+            incident = replace(read, last=remembers.last)  # which its run keeps
         self.table[incident.id] = incident
 
     def sweep(self, now: datetime) -> None:

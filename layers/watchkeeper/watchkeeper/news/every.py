@@ -3,12 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-from watchkeeper.news import backups, drills, keys, policies, recovery, runs, scripts
+from watchkeeper.news import (
+    backups,
+    drills,
+    incidents,
+    keys,
+    policies,
+    recovery,
+    runs,
+    scripts,
+)
 from watchkeeper.news.base import News
 
 EVERY: Mapping[str, type[News]] = {
     kind.__name__: kind
-    for module in (runs, policies, backups, keys, scripts, drills, recovery)
+    for module in (runs, policies, backups, keys, scripts, drills, recovery, incidents)
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, News) and kind is not News
 }

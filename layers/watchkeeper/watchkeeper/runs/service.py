@@ -12,7 +12,7 @@ from watchkeeper.backups.model import CAPABILITY
 from watchkeeper.runs.sweep import sweep
 from watchkeeper.settings import SweepRunsSettings
 
-CAPABILITIES = ("backup", "expire", "drill", "recover")
+CAPABILITIES = ("backup", "expire", "drill", "recover", "triage")
 """The first words of all run ids; the due index has one partition for each."""
 
 

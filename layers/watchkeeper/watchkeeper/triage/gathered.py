@@ -111,6 +111,8 @@ class Logged:
     """Messages per minute or five, from before the baseline on: what CloudWatch counted."""
     last_at: datetime | None = None
     """When the newest message came, as far as is known."""
+    until: datetime | None = None
+    """Until when this can be complete: later messages may still be on their way. None: unknown."""
     how: str = ""
     """The call and query by which anybody gets the same."""
     link: str = ""
@@ -149,6 +151,10 @@ class Trail:
     """Where they were read, in words."""
     most: str = ""
     """Why these are not all; "" if they are."""
+    silent: str = ""
+    """Why the audit trail itself is a finding: switched off, new, or dumb; "" if it is as it should
+    be.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,10 @@ class Database:
     users: Mapping[str, float] = field(default_factory=dict)
     hosts: Mapping[str, float] = field(default_factory=dict)
     load: Sequence[tuple[datetime, float]] = ()
+    metrics: Sequence[Measured] = ()
+    """Its own and its replicas', by the minute, for the diagnosis; from shortly before the window
+    on. `Gathered.metrics` has the longer and coarser ones.
+    """
 
 
 @dataclass(frozen=True, slots=True)

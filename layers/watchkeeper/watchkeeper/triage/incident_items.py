@@ -17,6 +17,7 @@ SCHEMA = 1
 _LETTERS = {ALARM: "A", OK: "O", SILENT: "S"}
 _STATES = {letter: state for state, letter in _LETTERS.items()}
 _KNOWN = {one.name for one in fields(Incident)} - {"unknown"} | {"schema"}
+"""What people were told is not among it: the run keeps that, with the news."""
 
 
 def stored(incident: Incident) -> dict[str, Any]:
@@ -37,8 +38,6 @@ def stored(incident: Incident) -> dict[str, Any]:
     }
     if incident.closed_at is not None:
         item["closed_at"] = naming.instant(incident.closed_at)
-    if incident.last is not None:
-        item["last"] = _told(incident.last)
     return item
 
 
@@ -54,7 +53,6 @@ def restored(item: Mapping[str, Any]) -> Incident:
         follows=tuple(item["follows"]),
         recurrence=int(item["recurrence"]),
         beyond=int(item["beyond"]),
-        last=_last(item["last"]) if "last" in item else None,
         closed_at=_moment(item.get("closed_at")),
         closed_why=item["closed_why"],
         unknown={key: value for key, value in item.items() if key not in _KNOWN},
@@ -81,7 +79,7 @@ def _member(
     )
 
 
-def _told(last: Last) -> dict[str, Any]:
+def last_stored(last: Last) -> dict[str, Any]:
     told: dict[str, Any] = {"digest": last.digest, "severity": last.severity}
     told["paged_at"] = naming.instant(last.paged_at)
     if last.updated_at is not None:
@@ -89,7 +87,7 @@ def _told(last: Last) -> dict[str, Any]:
     return told
 
 
-def _last(told: Mapping[str, Any]) -> Last:
+def last_restored(told: Mapping[str, Any]) -> Last:
     return Last(
         digest=told["digest"],
         severity=int(told["severity"]),

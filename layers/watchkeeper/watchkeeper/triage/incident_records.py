@@ -114,6 +114,10 @@ class Incident:
     """How many of the same came before, each within RECURRENCE of the next."""
     beyond: int = 0
     """Changes of alarms that there was no room to follow, repeats and all: an upper bound."""
+    matters: str = ""
+    """A digest of what its latest report found that people must be told. The run keeps this and
+    what was told last, in the one write that also holds the news of it.
+    """
     last: Last | None = None
     closed_at: datetime | None = None
     closed_why: str = ""

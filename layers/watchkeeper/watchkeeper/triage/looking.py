@@ -1,7 +1,7 @@
 """What a look at an incident is asked, and what it acts on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -30,6 +30,27 @@ class Asked:
     """Who calls whom, by ARN, as the policy says."""
     pending: Sequence[str] = ()
     """What this kind handed back as pending at the look before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the run has to remember of a look: plain values."""
+
+    headline: str = ""
+    owner: str = ""
+    resources: Sequence[str] = ()
+    """ARNs that the alarms are about."""
+    page: str = ""
+    """The key of the page in the bucket of incidents; "" if it could not be written."""
+    matters: str = ""
+    """See `Report.matters`."""
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Subject and text for people, by the kind of telling."""
+    pending: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What each kind of evidence handed back, by its name."""
+    used: Mapping[str, float] = field(default_factory=dict)
+    unseen: str = ""
+    """Why there was no look; "" if there was one."""
 
 
 class Look(Protocol):

@@ -2,7 +2,7 @@
 
 A page when its first alarm is raised. After that at most one update in APART, and only if what
 matters differs from what was told last: another alarm raised, one more severe, one flapping, one
-episode over. OKs in between, repeats and counts of flaps do not matter.
+episode over, something else found by looking. OKs in between, repeats and counts of flaps do not matter.
 
 The first update waits for APART after the page, so that a storm is told in two messages, unless the
 incident has become more severe than people know: then it is told at once, and the next one waits.
@@ -64,7 +64,8 @@ def to_tell(incident: Incident, now: datetime) -> Told | None:
     else:
         kind, why = Kind.CHANGED, "there is more to it than was told"
     severity = list(Severity)[incident.severity]
-    told = digest(incident)
+    # Of one that was over before anybody could be told, the end is told as well.
+    told = digest(incident if last else replace(incident, closed_at=None))
     return Told(incident.id, kind, now, told, severity, headline(incident), why)
 
 
@@ -104,6 +105,7 @@ def digest(incident: Incident) -> str:
     lines = sorted(
         f"{key} {one.severity} {one.is_flapping}" for key, one in incident.raised().items()
     )
+    lines += [incident.matters] if incident.matters else []
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 

@@ -1,0 +1,60 @@
+"""Everything that triage acts on, put together."""
+
+from datetime import datetime
+
+from watchkeeper.aws.alarm_states import AlarmStates
+from watchkeeper.aws.audit_trail import EventHistory, Ring, Trails
+from watchkeeper.aws.clock import Clock
+from watchkeeper.aws.incidents import IncidentTable
+from watchkeeper.aws.log_events import Logs
+from watchkeeper.aws.metric_data import MetricData
+from watchkeeper.aws.reports import ReportStore
+from watchkeeper.aws.tagged import TaggedResources
+from watchkeeper.aws.watched_databases import WatchedDatabases
+from watchkeeper.settings import TriageIncidentsSettings
+from watchkeeper.triage.alarm_model import Alarm
+from watchkeeper.triage.alarm_resources import Place
+from watchkeeper.triage.audit_looks import AuditLook
+from watchkeeper.triage.database_looks import DatabaseLook
+from watchkeeper.triage.heard import Heard, heard
+from watchkeeper.triage.log_looks import LogLook
+from watchkeeper.triage.metric_looks import MetricLook
+from watchkeeper.triage.policy import TriagePolicy
+from watchkeeper.triage.resources import Resourcing
+from watchkeeper.triage.triaging import Triaging
+
+
+def triaging_in(
+    settings: TriageIncidentsSettings,
+    incidents: IncidentTable,
+    states: AlarmStates,
+    policy: TriagePolicy,
+    clock: Clock,
+) -> Triaging:
+    partition, region, account = settings.place
+    metrics = MetricData()
+
+    def hear(alarm: Alarm, now: datetime) -> Heard:
+        return heard(alarm, policy, now, Place(*settings.place))
+
+    return Triaging(
+        incidents=incidents,
+        reports=ReportStore(settings.incidents_bucket),
+        states=states,
+        resourced=Resourcing(policy, TaggedResources(), settings.place, states.of),
+        looks={
+            "the metrics": MetricLook(metrics, settings.place),
+            "the audit trail": AuditLook(Ring(settings.trail_group), EventHistory(), Trails()),
+            "the databases": DatabaseLook(WatchedDatabases(), metrics),
+            # Last: it may wait for its queries.
+            "the logs": LogLook(Logs(), region, account),
+        },
+        hear=hear,
+        owner=policy.default_owner,
+        calls=policy.calls,
+        code=policy.code,
+        ours=[f"arn:{partition}:iam::{account}:role/{settings.stack}-*"],
+        region=region,
+        account=account,
+        clock=clock,
+    )
