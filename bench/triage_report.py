@@ -23,7 +23,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the lines are those of another one
 
 from bench.logs import KINDS
-
 from watchkeeper.triage.analysis import report_of
 from watchkeeper.triage.gathered import (
     Database,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from watchkeeper.triage.audit import Finding, suspicious
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 
 Event = dict[str, Any]
 
@@ -58,7 +58,7 @@ class Score:
         return (
             self.found == len(self.techniques)
             and self.percent_flagged <= 1
-            and self.per_second >= 10_000  # noqa: PLR2004 (the goal)
+            and self.per_second >= 10_000
         )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from moto.cloudwatch.models import Alarm, cloudwatch_backends
 
 from local import composites
+from local.alarm_messages import detail_of, dimensions_of, message_of, reason_of, stamp
 from local.clock import Appointment
 from local.metrics import Key, Metric
 from local.mischief import NotInTheBox
@@ -95,7 +96,7 @@ class Alarms:
         if child is None:
             self.change(alarm, state, f"{alarm.alarm_arn} was created", "{}")
             return
-        at = _stamp(child.state_updated_timestamp)
+        at = stamp(child.state_updated_timestamp)
         triggering = {
             "arn": child.alarm_arn,
             "state": {"value": child.state_value, "timestamp": at},
@@ -142,7 +143,7 @@ class Alarms:
         """Measure the queue of an alarm about a queue; the number of messages in it."""
         if (alarm.namespace, alarm.metric_name) != ("AWS/SQS", QUEUE_DEPTH):
             return 0
-        name = dict(_dimensions(alarm))["QueueName"]
+        name = dict(dimensions_of(alarm))["QueueName"]
         depth = self._cloud.triggers.queue_depth(name)
         if depth:
             metric = Metric(
@@ -185,7 +186,7 @@ class Alarms:
         else:
             state = alarm.state_value if treatment != "missing" else "INSUFFICIENT_DATA"
         if state != alarm.state_value:
-            self.change(alarm, state, *_reason(alarm, values, words, state, now))
+            self.change(alarm, state, *reason_of(alarm, values, words, state, now))
 
     def change(self, alarm: Alarm, state: str, reason: str, data: str) -> None:
         """Change the state of an alarm, then tell its actions and the event bus."""
@@ -213,7 +214,7 @@ class Alarms:
                 "source": "aws.cloudwatch",
                 "detail-type": "CloudWatch Alarm State Change",
                 "resources": [alarm.alarm_arn],
-                "detail": {**_detail(alarm, previous, "alarmName"), **muted},
+                "detail": {**detail_of(alarm, previous, "alarmName"), **muted},
             }
         )
 
@@ -225,7 +226,7 @@ class Alarms:
 
     def _act(self, arn: str, alarm: Alarm, previous: tuple[Any, ...]) -> None:
         if arn.split(":")[2] == "sns":
-            message = _message(alarm, previous[0], self._cloud.account_id)
+            message = message_of(alarm, previous[0], self._cloud.account_id)
             subject = f'{alarm.state_value}: "{alarm.name}" in {message["Region"]}'
             self._cloud.triggers.publish(arn, json.dumps(message), subject[:100])
         elif arn.split(":")[2] == "lambda":
@@ -233,9 +234,9 @@ class Alarms:
                 "source": "aws.cloudwatch",
                 "alarmArn": alarm.alarm_arn,
                 "accountId": self._cloud.account_id,
-                "time": _stamp(alarm.state_updated_timestamp),
+                "time": stamp(alarm.state_updated_timestamp),
                 "region": self._cloud.region,
-                "alarmData": _detail(alarm, previous, "alarmName"),
+                "alarmData": detail_of(alarm, previous, "alarmName"),
             }
             self._cloud.triggers.send(arn, payload)
         else:
@@ -243,146 +244,10 @@ class Alarms:
 
 
 def _key(alarm: Alarm) -> Key:
-    return (alarm.namespace, alarm.metric_name, frozenset(_dimensions(alarm)))
-
-
-def _dimensions(alarm: Alarm) -> list[tuple[str, str]]:
-    return [(str(each.name), str(each.value)) for each in alarm.dimensions]
+    return (alarm.namespace, alarm.metric_name, frozenset(dimensions_of(alarm)))
 
 
 def _period_end(alarm: Alarm, at: datetime) -> datetime:
     """The end of the period that contains this time."""
     period = int(alarm.period)
     return datetime.fromtimestamp((int(at.timestamp()) // period + 1) * period, UTC)
-
-
-def _stamp(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}+0000"
-
-
-def _reason(
-    alarm: Alarm,
-    values: list[tuple[datetime, float | None]],
-    words: str,
-    state: str,
-    now: datetime,
-) -> tuple[str, str]:
-    """What CloudWatch says about a change of state: a sentence, and the same as JSON."""
-    known = [(start, value) for start, value in reversed(values) if value is not None]
-    data = {
-        "version": "1.0",
-        "queryDate": _stamp(now),
-        "startDate": _stamp(values[0][0]),
-        "statistic": alarm.statistic,
-        "period": alarm.period,
-        "recentDatapoints": [value for _, value in reversed(known)],
-        "threshold": alarm.threshold,
-    }
-    if state == "INSUFFICIENT_DATA":
-        return "Insufficient Data: no datapoints were received.", json.dumps(data)
-    negation = "" if state == "ALARM" else "not "
-    if not known:
-        treatment = "Breaching" if alarm.treat_missing_data == "breaching" else "NonBreaching"
-        reason = (
-            f"Threshold Crossed: no datapoints were received for {len(values)} periods and "
-            f"{len(values)} missing datapoints were treated as [{treatment}]."
-        )
-        return reason, json.dumps(data)
-    shown = ", ".join(f"{value} ({start.strftime('%d/%m/%y %H:%M:%S')})" for start, value in known)
-    needed = alarm.datapoints_to_alarm or alarm.evaluation_periods
-    reason = (
-        f"Threshold Crossed: {len(known)} out of the last {len(values)} datapoints [{shown}] was "
-        f"{negation}{words} the threshold ({alarm.threshold}) (minimum {needed} datapoint"
-        f"{'s' if needed > 1 else ''} for OK -> ALARM transition)."
-    )
-    return reason, json.dumps(data)
-
-
-def _detail(alarm: Alarm, previous: tuple[Any, ...], name_key: str) -> dict[str, Any]:
-    """State, previous state and configuration, as the event bus and Lambda are told."""
-    return {
-        name_key: alarm.name,
-        "state": {
-            "value": alarm.state_value,
-            "reason": alarm.state_reason,
-            "reasonData": alarm.state_reason_data,
-            "timestamp": _stamp(alarm.state_updated_timestamp),
-        },
-        "previousState": {
-            "value": previous[0],
-            "reason": previous[1],
-            "reasonData": previous[2],
-            "timestamp": _stamp(previous[3]),
-        },
-        "configuration": {
-            "description": alarm.description,
-            "alarmRule": alarm.rule,
-        }
-        if alarm.rule
-        else {
-            "description": alarm.description,
-            "metrics": [
-                {
-                    "id": "m1",
-                    "metricStat": {
-                        "metric": {
-                            "namespace": alarm.namespace,
-                            "name": alarm.metric_name,
-                            "dimensions": dict(_dimensions(alarm)),
-                        },
-                        "period": alarm.period,
-                        "stat": alarm.statistic,
-                    },
-                    "returnData": True,
-                }
-            ],
-        },
-    }
-
-
-def _message(alarm: Alarm, previous: str, account_id: str) -> dict[str, Any]:
-    """What a topic is told."""
-    region = alarm.region_name
-    message = {
-        "AlarmName": alarm.name,
-        "AlarmDescription": alarm.description,
-        "AWSAccountId": account_id,
-        "AlarmConfigurationUpdatedTimestamp": _stamp(alarm.configuration_updated_timestamp),
-        "NewStateValue": alarm.state_value,
-        "NewStateReason": alarm.state_reason,
-        "StateChangeTime": _stamp(alarm.state_updated_timestamp),
-        "Region": {"us-east-1": "US East (N. Virginia)"}.get(region, region),
-        "AlarmArn": alarm.alarm_arn,
-        "OldStateValue": previous,
-        "OKActions": alarm.ok_actions,
-        "AlarmActions": alarm.alarm_actions,
-        "InsufficientDataActions": alarm.insufficient_data_actions,
-    }
-    if alarm.rule:
-        triggering = json.loads(alarm.state_reason_data).get("triggeringAlarms", [])
-        children = [
-            {
-                "Arn": one["arn"],
-                "State": {"Value": one["state"]["value"], "Timestamp": one["state"]["timestamp"]},
-            }
-            for one in triggering
-        ]
-        return {**message, "AlarmRule": alarm.rule, "TriggeringChildren": children}
-    return {
-        **message,
-        "Trigger": {
-            "MetricName": alarm.metric_name,
-            "Namespace": alarm.namespace,
-            "StatisticType": "Statistic",
-            "Statistic": alarm.statistic.upper(),
-            "Unit": alarm.unit,
-            "Dimensions": [{"value": value, "name": name} for name, value in _dimensions(alarm)],
-            "Period": alarm.period,
-            "EvaluationPeriods": alarm.evaluation_periods,
-            "DatapointsToAlarm": alarm.datapoints_to_alarm or alarm.evaluation_periods,
-            "ComparisonOperator": alarm.comparison_operator,
-            "Threshold": alarm.threshold,
-            "TreatMissingData": alarm.treat_missing_data or "missing",
-            "EvaluateLowSampleCountPercentile": "",
-        },
-    }

@@ -115,7 +115,11 @@ def _release(cloud: Cloud, version: str) -> None:
         cloudtrail.record(
             cloud.clock.now(),
             "lambda UpdateFunctionCode20150331v2",
-            {"functionName": arn, "s3Key": f"production/confirmations/{version}.zip"},
+            {
+                "functionName": arn,
+                "s3Bucket": "harbour-artefacts",
+                "s3Key": f"production/confirmations/{version}.zip",
+            },
             role="harbour-release",
             session="mira",
             resources=[arn],

@@ -14,7 +14,7 @@ import pytest
 
 from evaluation.audit import events_in, measure, report
 from watchkeeper.triage.audit import suspicious
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 
 Event = dict[str, Any]
 

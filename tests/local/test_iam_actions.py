@@ -851,6 +851,20 @@ OTHERS = [
     ),
     Call(
         "logs",
+        "StartQuery",
+        {"logGroupNames": ["/aws/lambda/f", "/ecs/g"]},
+        [
+            ("logs:StartQuery", f"{LOG_GROUP}:log-stream:", {}),
+            (
+                "logs:StartQuery",
+                "arn:aws:logs:eu-west-1:111122223333:log-group:/ecs/g:log-stream:",
+                {},
+            ),
+        ],
+    ),
+    Call("logs", "GetQueryResults", {"queryId": "q"}, [("logs:GetQueryResults", "*", {})]),
+    Call(
+        "logs",
         "DescribeLogStreams",
         {"logGroupName": "/aws/lambda/f"},
         [("logs:DescribeLogStreams", f"{LOG_GROUP}:log-stream:", {})],

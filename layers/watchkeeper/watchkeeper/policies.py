@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from watchkeeper import naming, telemetry
-from watchkeeper.aws.catalogue import PolicyTable
 from watchkeeper.aws.parameters import Parameters
+from watchkeeper.aws.policy_table import PolicyTable
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.news.base import News
 from watchkeeper.news.policies import PolicyGone, PolicyRefused

@@ -15,11 +15,11 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    RootModel,
     StringConstraints,
     Tag,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 
 from watchkeeper import naming
@@ -254,12 +254,18 @@ class RecoverNow(_Trigger):
 # ── Alarms: in any shape, by any route ────────────────────────────────────────────────────────────
 
 
-class AlarmsSaid(RootModel[Any]):
+class AlarmsSaid(_Trigger):
     """Whatever an alarm is said by; `watchkeeper.triage.alarms` reads it. Nothing is refused: an
     alarm that cannot be read is one that somebody must look at.
     """
 
-    model_config = ConfigDict(frozen=True, defer_build=True)
+    event: Any
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whatever(cls, event: Any) -> dict[str, Any]:
+        """No RootModel, whose import costs every function 5 ms."""
+        return {"event": event}
 
 
 # ── Per function ──────────────────────────────────────────────────────────────────────────────────

@@ -22,7 +22,8 @@ from watchkeeper.triage.audit import (
 )
 from watchkeeper.triage.changes import Actor, Kind, is_change, kind_of
 from watchkeeper.triage.policies import derived
-from watchkeeper.triage.sigma import Severity, from_data
+from watchkeeper.triage.severity import Severity
+from watchkeeper.triage.sigma import from_data
 from watchkeeper.triage.sigma_text import compiled, linked
 from watchkeeper.triage.trail import records
 

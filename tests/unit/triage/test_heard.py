@@ -14,7 +14,7 @@ from watchkeeper.triage.alarm_resources import Place
 from watchkeeper.triage.heard import LONGEST_SAID, SAME, SEVERITIES, Heard, as_known, heard
 from watchkeeper.triage.incidents import home, join
 from watchkeeper.triage.policy import default_triage_policy, parse_triage_policy
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 
 NOW = datetime(2026, 11, 23, 3, 12, 7, tzinfo=UTC)
 ARN = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:orders"

@@ -17,7 +17,7 @@ import pytest
 from watchkeeper.triage.incident_items import restored, stored
 from watchkeeper.triage.incident_records import ALARM, OK, Incident, key_of, stamp
 from watchkeeper.triage.incidents import SETTLE, home, join, settle
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 from watchkeeper.triage.telling import APART, Kind, Told, after, digest, to_tell
 from watchkeeper.triage.tree import tree
 

@@ -24,7 +24,7 @@ from watchkeeper.triage.incidents import (
     join,
     settle,
 )
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 from watchkeeper.triage.telling import APART, Kind, Told, after, tells_at, to_tell, wakes_at
 from watchkeeper.triage.tree import By, tree
 

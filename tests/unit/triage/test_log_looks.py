@@ -515,8 +515,8 @@ def test_the_budget_is_shared_and_what_small_ones_leave_is_used() -> None:
         assert window.since == before.until == SPAN.since
         assert "only what it said from" in plans[part].most
     asked = sum((one.until - one.since).total_seconds() for one in plans["huge"].pieces)
-    whole = (SPAN.until - SPAN.before).total_seconds()
-    assert asked / whole == pytest.approx(0.45 / 4)
+    total = (SPAN.until - SPAN.before).total_seconds()
+    assert asked / total == pytest.approx(0.45 / 4)
 
 
 def test_of_a_log_beyond_all_measure_nothing_is_asked() -> None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchkeeper.triage.sigma import BadRule, Correlation, Rule, Severity, Window, from_data, load
+from watchkeeper.triage.severity import Severity
+from watchkeeper.triage.sigma import BadRule, Correlation, Rule, Window, from_data, load
 from watchkeeper.triage.sigma_text import compiled, linked
 
 EVENT: dict[str, Any] = {

@@ -20,7 +20,7 @@ from watchkeeper.triage.policy import (
     default_triage_policy,
     parse_triage_policy,
 )
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 
 PAGE = Path(__file__).parents[3] / "docs" / "policy-of-triage.md"
 API = "arn:aws:lambda:eu-west-1:111122223333:function:orders-api"

@@ -11,21 +11,25 @@ What a description does not say: the state before, and the tags.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from watchkeeper import naming
 from watchkeeper.aws.client import client
 from watchkeeper.aws.errors import NotThere, translated
 from watchkeeper.aws.iam import needs
 from watchkeeper.aws.paging import paged
-from watchkeeper.triage import alarms
-from watchkeeper.triage.alarm_model import Alarm, Kind, State
+
+# Reading an alarm costs 10 ms of a cold start; most wake-ups read none.
+if TYPE_CHECKING:
+    from watchkeeper.triage.alarm_model import Alarm
 
 NAMES_A_CALL = 100
 """The most that DescribeAlarms takes, and gives a page."""
 ANSWERS = ("MetricAlarms", "CompositeAlarms", "LogAlarms")
 MOST_RULES = 100
 """Mute rules that are active at once: each takes a call. More are maintenance of everything."""
+ALARM = "ALARM"
+"""The state of an alarm that fires."""
 
 
 class AlarmStates:
@@ -43,7 +47,7 @@ class AlarmStates:
         "cloudwatch:ListAlarmMuteRules",
         "cloudwatch:GetAlarmMuteRule",
     )
-    def of(self, names: Sequence[str], ours: str = "") -> list[Alarm]:
+    def of(self, names: Sequence[str], ours: str = "") -> "list[Alarm]":
         """The alarms with these names, as they are now; those that are gone are not among them.
 
         `ours` is how the names of our own stack's alarms begin.
@@ -59,9 +63,9 @@ class AlarmStates:
         "cloudwatch:ListAlarmMuteRules",
         "cloudwatch:GetAlarmMuteRule",
     )
-    def firing(self, ours: str = "") -> list[Alarm]:
+    def firing(self, ours: str = "") -> "list[Alarm]":
         """Every alarm of this account and Region that is in ALARM, the muted ones included."""
-        return self._read(list(self._described(StateValue=State.ALARM.value)), ours)
+        return self._read(list(self._described(StateValue=ALARM)), ours)
 
     @needs("cloudwatch:ListAlarmMuteRules", "cloudwatch:GetAlarmMuteRule")
     def mutes(self) -> dict[str, str]:
@@ -115,14 +119,16 @@ class AlarmStates:
 
     # ── How it is read ────────────────────────────────────────────────────────────────────────────
 
-    def _read(self, described: Iterable[Mapping[str, Any]], ours: str) -> list[Alarm]:
+    def _read(self, described: Iterable[Mapping[str, Any]], ours: str) -> "list[Alarm]":
+        from watchkeeper.triage.alarm_model import Kind  # noqa: PLC0415 (as above)
+
         found = sorted(described, key=lambda one: one["AlarmName"])
-        muted = self.mutes() if any(one["StateValue"] == State.ALARM for one in found) else {}
+        muted = self.mutes() if any(one["StateValue"] == ALARM for one in found) else {}
         read = []
         for one in found:
             alarm = _alarm(one, _event(one), ours, muted)
             read.append(alarm)
-            if alarm.kind is Kind.QUERY and alarm.state is State.ALARM:
+            if alarm.kind is Kind.QUERY and alarm.state == ALARM:
                 listed = self._contributors(alarm.name)
                 read += [_alarm(one, _event_of(one, each), ours, muted) for each in listed]
         return read
@@ -130,7 +136,9 @@ class AlarmStates:
 
 def _alarm(
     described: Mapping[str, Any], event: Mapping[str, Any], ours: str, muted: Mapping[str, str]
-) -> Alarm:
+) -> "Alarm":
+    from watchkeeper.triage import alarms  # noqa: PLC0415 (as above)
+
     alarm = alarms.read(event, ours)[0]
     off = "" if described.get("ActionsEnabled", True) else "Its actions are switched off"
     why = alarm.muted or muted.get(alarm.name, "") or off

@@ -5,12 +5,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from watchkeeper import naming
-from watchkeeper.aws.catalogue import Catalogue, PolicyTable
+from watchkeeper.aws.catalogue import Catalogue
 from watchkeeper.aws.clock import Clock
 from watchkeeper.aws.dynamodb_backups import TableBackupRemover, TableBackups
 from watchkeeper.aws.ec2 import SnapshotRemover, Snapshots
 from watchkeeper.aws.held import HeldPoints
 from watchkeeper.aws.objects import ManifestReader
+from watchkeeper.aws.policy_table import PolicyTable
 from watchkeeper.aws.rds import DatabaseSnapshotRemover, DatabaseSnapshots
 from watchkeeper.aws.removals import RemovalTable
 from watchkeeper.aws.runs import RunTable

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from watchkeeper import naming
-from watchkeeper.aws.catalogue import Catalogue, CoverageTable, PolicyTable, TargetTable
+from watchkeeper.aws.catalogue import Catalogue, CoverageTable, TargetTable
 from watchkeeper.aws.clock import Clock
 from watchkeeper.aws.dynamodb_backups import (
     PointInTime,
@@ -23,6 +23,7 @@ from watchkeeper.aws.objects import Manifests
 from watchkeeper.aws.other_points import OtherPoints
 from watchkeeper.aws.others import BackupVaults, ManagedSnapshots
 from watchkeeper.aws.parameters import Parameters
+from watchkeeper.aws.policy_table import PolicyTable
 from watchkeeper.aws.rds import Databases, DatabaseSnapshots, DatabaseSnapshotTaker
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.aws.scripts import Scripts

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from watchkeeper import naming, telemetry
-from watchkeeper.aws.catalogue import PolicyTable
 from watchkeeper.aws.clock import Clock
 from watchkeeper.aws.parameters import Parameters
+from watchkeeper.aws.policy_table import PolicyTable
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.aws.topics import Topics
 from watchkeeper.backups import model as backups

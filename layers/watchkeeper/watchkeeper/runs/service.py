@@ -5,7 +5,8 @@ stops.
 from datetime import datetime
 
 from watchkeeper import naming, telemetry
-from watchkeeper.aws.catalogue import CoverageTable, PolicyTable
+from watchkeeper.aws.catalogue import CoverageTable
+from watchkeeper.aws.policy_table import PolicyTable
 from watchkeeper.aws.runs import DueTable
 from watchkeeper.aws.topics import Topics
 from watchkeeper.backups.model import CAPABILITY

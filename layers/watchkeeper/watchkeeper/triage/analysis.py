@@ -14,8 +14,8 @@ from watchkeeper.triage.gathered import Gathered, Raised, Resource
 from watchkeeper.triage.headline import headline, matters, more
 from watchkeeper.triage.log_claims import from_logs, unlogged
 from watchkeeper.triage.metric_claims import from_metrics, unmeasured
-from watchkeeper.triage.phrases import clean, clock, service, short
-from watchkeeper.triage.report import Claim, Link, Report, Source
+from watchkeeper.triage.phrases import clean, clock, linked, service, short
+from watchkeeper.triage.report import Claim, Report, Source
 from watchkeeper.triage.rulings import Facts
 from watchkeeper.triage.timeline import timeline
 from watchkeeper.triage.trail_claims import from_trail
@@ -35,7 +35,7 @@ def report_of(gathered: Gathered) -> Report:
         look=gathered.look,
         made_at=gathered.at,
         headline=headline(facts, verdict, len(unchecked) - len(verdict.unchecked)),
-        severity=gathered.severity,
+        severity=clean(gathered.severity, 40),
         owner=clean(gathered.owner),
         since=facts.onset,
         alarms=tuple(_alarm(one) for one in gathered.alarms),
@@ -55,7 +55,7 @@ def report_of(gathered: Gathered) -> Report:
         audit_until=gathered.trail.until,
         recurrence=gathered.recurrence,
         follows=tuple(clean(one) for one in gathered.follows),
-        used=dict(sorted(gathered.used.items())),
+        used={clean(name, 80): most for name, most in sorted(gathered.used.items())},
         cost_usd=cost(gathered.used),
         matters=matters(facts, verdict),
         more=more(facts, verdict, unchecked),
@@ -91,7 +91,7 @@ def _alarm(one: Raised) -> Claim:
         f"{quoted(one.name)}{what} is {clean(one.state, 40)} {since}",
         at=one.at,
         resource=clean(one.arn),
-        links=(Link("alarm", one.link),) if one.link else (),
+        links=linked("alarm", one.link),
         lines=(*reason, *said),
         key=clean(one.arn or one.name),
         severity=clean(one.severity, 40),

@@ -14,7 +14,8 @@ from typing import Any
 
 from watchkeeper.quoting import quoted
 from watchkeeper.triage.changes import Automation, Change, changed
-from watchkeeper.triage.sigma import Correlation, Rule, Severity, Window, from_data
+from watchkeeper.triage.severity import Severity
+from watchkeeper.triage.sigma import Correlation, Rule, Window, from_data
 from watchkeeper.triage.sigma_match import Event, found
 from watchkeeper.triage.trail import LONG_AGO, Record, records
 from watchkeeper.triage.windows import Hit, Term, correlated, of_one, terms

@@ -47,7 +47,7 @@ def triaging_in(
             "the audit trail": AuditLook(Ring(settings.trail_group), EventHistory(), Trails()),
             "the databases": DatabaseLook(WatchedDatabases(), metrics),
             # Last: it may wait for its queries.
-            "the logs": LogLook(Logs(), region, account),
+            "the logs": LogLook(Logs(), account),
         },
         hear=hear,
         owner=policy.default_owner,

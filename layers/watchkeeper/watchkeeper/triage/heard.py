@@ -12,7 +12,7 @@ from watchkeeper.triage.alarm_resources import Place, arns_of, partition_of, pla
 from watchkeeper.triage.fields import text
 from watchkeeper.triage.incident_records import Incident, key_of, moment
 from watchkeeper.triage.redaction import redacted
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 
 # Reading a policy costs 20 ms of a cold start; who has one has read it.
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from watchkeeper import naming
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 
 ALARM, OK, SILENT = "ALARM", "OK", "INSUFFICIENT_DATA"
 

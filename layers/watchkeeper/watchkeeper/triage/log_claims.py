@@ -24,6 +24,7 @@ from watchkeeper.triage.phrases import (
     counted,
     fitted,
     lasting,
+    linked,
     short,
     shown,
     stamp,
@@ -174,7 +175,7 @@ class _Group:
             source=Source.LOGS,
             text=fitted(self._said(one, template, at), LONGEST_CLAIM),
             at=at,
-            resource=next(iter(self.logged.resources), ""),
+            resource=clean(next(iter(self.logged.resources), "")),
             links=_links(self.logged),
             lines=shown(self._example(first)),
             weight=one.score if isfinite(one.score) else 0.0,
@@ -232,7 +233,7 @@ class _Group:
                 f"{one.before:,} in {before(self.baseline)}, "
                 f"none in {lasting(self.window)}",
                 at=self.span.since,
-                resource=next(iter(self.logged.resources), ""),
+                resource=clean(next(iter(self.logged.resources), "")),
                 links=_links(self.logged),
                 weight=one.score if isfinite(one.score) else 0.0,
                 key=clean(f"gone {self.logged.group} {template}"),
@@ -280,7 +281,7 @@ def _until(logged: Logged, span: Span) -> datetime:
 
 
 def _links(logged: Logged) -> tuple[Link, ...]:
-    return (Link("log lines", logged.link),) if logged.link else ()
+    return linked("log lines", logged.link)
 
 
 # ── Silence ───────────────────────────────────────────────────────────────────────────────────────
@@ -308,7 +309,7 @@ def _silence(logged: Logged, span: Span) -> Iterator[Claim]:
         f"{quoted(logged.group)} has said nothing since {stamp(last)}, {lasting(silent)} ago; "
         f"{why}",
         at=last,
-        resource=next(iter(logged.resources), ""),
+        resource=clean(next(iter(logged.resources), "")),
         links=_links(logged),
         weight=1.0 if len(rhythm) >= FEWEST else 0.1,
         key=clean(f"silent {logged.group}"),

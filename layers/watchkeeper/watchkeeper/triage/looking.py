@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from watchkeeper.triage.alarm_model import Alarm
-from watchkeeper.triage.gathered import Found, Resource, Span, Unchecked
+# Most wake-ups do not look, and need not know what is found.
+if TYPE_CHECKING:
+    from watchkeeper.triage.alarm_model import Alarm
+    from watchkeeper.triage.gathered import Found, Resource, Span, Unchecked
 
 MOST_ALARMS = 20
 """Of an incident whose details are looked at: the telling ones. Their resources are among them."""
@@ -21,10 +23,10 @@ class Asked:
     incident: str
     look: int
     """0 at once, then the later ones."""
-    span: Span
-    alarms: Sequence[Alarm]
+    span: "Span"
+    alarms: "Sequence[Alarm]"
     """As they were raised; at most MOST_ALARMS, the most telling first."""
-    resources: Sequence[Resource]
+    resources: "Sequence[Resource]"
     """At most MOST_RESOURCES, those of the alarms first."""
     calls: Mapping[str, Sequence[str]]
     """Who calls whom, by ARN, as the policy says."""
@@ -58,11 +60,11 @@ class Look(Protocol):
     resource: no error of AWS's leaves it.
     """
 
-    def __call__(self, asked: Asked, now: datetime) -> Found: ...
+    def __call__(self, asked: Asked, now: datetime) -> "Found": ...
 
 
 Looks = Mapping[str, Look]
 """By what they look at, in words: `the logs`, `the metrics`, `the audit trail`, `the databases`."""
 
-Resourced = Callable[[Sequence[Alarm]], tuple[Sequence[Resource], Sequence[Unchecked]]]
+Resourced = Callable[["Sequence[Alarm]"], tuple["Sequence[Resource]", "Sequence[Unchecked]"]]
 """The resources that alarms are about and their neighbours, with tags, owners and log groups."""

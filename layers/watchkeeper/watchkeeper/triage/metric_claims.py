@@ -22,8 +22,8 @@ from watchkeeper.triage.metrics import (
     anomaly_scores,
     gaps,
 )
-from watchkeeper.triage.phrases import apart, clean, counted, lasting, short, stamp
-from watchkeeper.triage.report import Chart, Claim, Link, Source
+from watchkeeper.triage.phrases import apart, clean, counted, lasting, linked, short, stamp
+from watchkeeper.triage.report import Chart, Claim, Source
 
 MOST_CLAIMS = 20
 """What moved later is mostly what followed."""
@@ -139,7 +139,7 @@ def _claim(one: Series, onset: datetime) -> Claim:
         f"{_when(at, onset)}",
         at=at,
         resource=clean(measured.resource),
-        links=(Link("metric", measured.link),) if measured.link else (),
+        links=linked("metric", measured.link),
         weight=one.excess,
         key=one.key,
     )
@@ -184,7 +184,7 @@ def _silence(one: Series, at: datetime, what: str, weight: float) -> Claim:
         f"{one.title} of {quoted(short(measured.resource))} {what}",
         at=at,
         resource=clean(measured.resource),
-        links=(Link("metric", measured.link),) if measured.link else (),
+        links=linked("metric", measured.link),
         weight=weight,
         key=f"silent {one.key}",
     )

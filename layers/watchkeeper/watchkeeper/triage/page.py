@@ -7,13 +7,13 @@ the reader's own rights. Every text is somebody else's: it is escaped, cut, and 
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
-from watchkeeper.drills.markup import code, paragraph, quiet, section, text, within
+from watchkeeper.drills.markup import code, paragraph, quiet, section, text
 from watchkeeper.triage import page_charts
 from watchkeeper.triage.page_style import STYLE
 from watchkeeper.triage.report import Claim, Link, Moment, Report
@@ -144,14 +144,14 @@ def _claims(name: str, title: str, claims: Sequence[Claim], nothing: str) -> str
 
 
 def _items(claims: Sequence[Claim]) -> str:
-    items = [_claim(one) for one in claims]
-    shown = within(CLAIMS, items)
-    return f'<ul class="claims">{"".join(shown)}</ul>{_rest(len(items) - len(shown))}'
+    shown = _within(CLAIMS, map(_claim, claims))
+    return f'<ul class="claims">{"".join(shown)}</ul>{_rest(len(claims) - len(shown))}'
 
 
 def _claim(claim: Claim) -> str:
     severity = _severity(claim.severity)
-    word = f'<span class="word {severity}">{severity}</span> ' if claim.severity else ""
+    is_said = claim.text.lower().startswith(claim.severity.lower())  # it is, of a suspicious one
+    word = "" if is_said else f'<span class="word {severity}">{severity}</span> '
     about = [f"<span>{claim.source.value}</span>"]
     if claim.at is not None:
         about.append(f" · {_at(claim.at)}")
@@ -184,7 +184,7 @@ def _is_https(url: str) -> bool:
 def _raw(lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    shown = within(LINES, [text(line, LONGEST_LINE) for line in lines])
+    shown = _within(LINES, (text(line, LONGEST_LINE) for line in lines))
     count = f"{len(lines)} raw line{'s' if len(lines) > 1 else ''}"
     rest = f"\n… {len(lines) - len(shown)} more" if len(shown) < len(lines) else ""
     body = "\n".join(shown)
@@ -230,15 +230,11 @@ def _timeline(report: Report) -> str:
         '<div class="frame" role="region" aria-label="All sources over time" tabindex="0">'
         f"{drawn}</div>"
     )
-    rows = []
-    is_before = True
-    for one in moments:
-        if is_before and one.at >= report.since:
-            is_before = False
-            rows.append(f'<li class="onset">it began at {_at(report.since)}</li>')
-        rows.append(_moment(one, with_date=len(days) > 1))
-    shown = within(MOMENTS, rows)
-    listed = f'<ol class="moments">{"".join(shown)}</ol>{_rest(len(rows) - len(shown))}'
+    before = sum(one.at < report.since for one in moments)
+    shown = _within(MOMENTS, (_moment(one, with_date=len(days) > 1) for one in moments))
+    onset = f'<li class="onset">it began at {_at(report.since)}</li>'
+    rows = "".join([*shown[:before], onset, *shown[before:]])
+    listed = f'<ol class="moments">{rows}</ol>{_rest(len(moments) - len(shown))}'
     return section("timeline", "Timeline", frame if drawn else "", listed)
 
 
@@ -258,15 +254,15 @@ def _alarms(report: Report) -> str:
     if report.alarms:
         parts.append(f"<h3>What each said</h3>{_items(report.alarms)}")
     if report.hit:
-        hit = within(SENTENCES, [f"<li>{code(one)}</li>" for one in report.hit])
+        hit = _within(SENTENCES, (f"<li>{code(one)}</li>" for one in report.hit))
         rest = _rest(len(report.hit) - len(hit))
         parts.append(f'<h3>What they are about</h3><ul class="plain">{"".join(hit)}</ul>{rest}')
     return section("alarms", "Alarms", *(parts or [paragraph("None is known.", "why")]))
 
 
 def _branches(branches: Sequence[Any], depth: int) -> Iterator[str]:
-    rows = [_branch(one, depth) for one in branches if isinstance(one, Mapping)]
-    shown = within(TREE // (depth + 1) ** 2, rows)
+    rows = [one for one in branches if isinstance(one, Mapping)]
+    shown = _within(TREE // (depth + 1) ** 2, (_branch(one, depth) for one in rows))
     yield from shown
     if len(shown) < len(rows):
         yield f"<li>and {len(rows) - len(shown)} more</li>"
@@ -303,10 +299,9 @@ def _unchecked(report: Report) -> str:
 
 
 def _sentences(sentences: Sequence[str], kind: str = "") -> str:
-    items = [f"<li>{quiet(one, LONGEST_CLAIM)}</li>" for one in sentences]
-    shown = within(SENTENCES, items)
+    shown = _within(SENTENCES, (f"<li>{quiet(one, LONGEST_CLAIM)}</li>" for one in sentences))
     listed = f'<ul class="plain {kind}">' if kind else '<ul class="plain">'
-    return f"{listed}{''.join(shown)}</ul>{_rest(len(items) - len(shown))}"
+    return f"{listed}{''.join(shown)}</ul>{_rest(len(sentences) - len(shown))}"
 
 
 def _about(report: Report) -> str:
@@ -334,6 +329,17 @@ def _about(report: Report) -> str:
         "why",
     )
     return section("about", "About this report", f'<dl class="facts">{rows}</dl>', told)
+
+
+def _within(budget: int, items: Iterable[str]) -> list[str]:
+    """As many of the first as fit into so many bytes; the others are not even made."""
+    shown: list[str] = []
+    for item in items:
+        budget -= len(item.encode())
+        if budget < 0:
+            break
+        shown.append(item)
+    return shown
 
 
 def _rest(number: int) -> str:

@@ -34,7 +34,8 @@ LARGE = 100
 
 
 def amount(value: float, unit: str = "") -> str:
-    """`1.2 M`, `83 %`, `0.004 s`: three digits of it."""
+    """`1.2 M`, `83 %`, `0.004 s`, `3.8 GB`: three digits of it."""
+    unit = unit.replace("bytes", "B")
     size = abs(value)
     for scale, letter in SCALES:
         if size >= scale:

@@ -79,6 +79,8 @@ border-top:2px dashed var(--soft)}
 .tree ul{padding-left:1rem;border-left:1px solid var(--line);margin-left:.25rem}
 .tree li{padding:.125rem 0}
 .calm{color:var(--good)}
+.cause ol+p{margin-top:.5rem}
+dl+p{margin-top:.75rem}
 @media (max-width:34rem){.moments li{grid-template-columns:4.25rem 1fr}\
 .moments li span:last-child{grid-column:1/-1}.brief{grid-template-columns:1fr;gap:0}\
 .brief dd{margin-bottom:.375rem}.facts{grid-template-columns:1fr;gap:0}\
@@ -88,5 +90,6 @@ border-top:2px dashed var(--soft)}
 @media print{body{font-size:9.5pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}\
 main{max-width:none;padding:0}h2{margin-top:1.25rem;break-after:avoid}\
 figure,.cause,header,.moments li{break-inside:avoid}.frame{overflow:visible}\
-pre{max-height:none}details:not([open])>*{display:block}a{color:inherit}}
+pre{max-height:none}details::details-content{content-visibility:visible;\
+display:block}a{color:inherit}}
 """

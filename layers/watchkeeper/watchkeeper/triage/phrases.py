@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from watchkeeper.triage.fields import text
+from watchkeeper.triage.report import Link
 
 MOST_LINES = 10
 """Raw lines below one claim: an error, and the frames of its stack trace that name our code."""
@@ -23,6 +24,9 @@ LONGEST_TEXT = 600
 
 LAST_YEAR = 9_999
 """Python has no later one: nothing can be added to its end."""
+
+LONGEST_LINK = 4_000
+"""Characters of an address: a query of Logs Insights is in it, each sign escaped."""
 
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
@@ -47,6 +51,11 @@ def shown(lines: Iterable[str]) -> tuple[str, ...]:
         parts = line[: MOST_LINES * (LONGEST_LINE + 1)].splitlines() or [""]
         found += [clean(one, LONGEST_LINE) for one in parts[:left]]
     return tuple(found)
+
+
+def linked(words: str, url: str) -> tuple[Link, ...]:
+    """A link, where there is one."""
+    return (Link(words, clean(url, LONGEST_LINK)),) if url else ()
 
 
 def record_shown(event: Mapping[str, Any], most: int) -> str:

@@ -26,7 +26,7 @@ from watchkeeper.policy_text import (
 from watchkeeper.quoting import quoted
 from watchkeeper.triage.globs import matches
 from watchkeeper.triage.log_groups import MOST_GROUPS, valid_group
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 
 CAPABILITY = "triage"
 """The name of the parameter."""

@@ -16,12 +16,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchkeeper.triage.redaction_named import is_telling, may_name, secret_kind, without_named
-from watchkeeper.triage.redaction_shapes import without_people, without_secrets
+from watchkeeper.triage.redaction_shapes import KEY_ID, MASKED, without_people, without_secrets
 
 ROUNDS = 4
 """What is left of one secret can look like another; it never has taken more than two."""
 DEEPEST = 50
 """Levels of a record: CloudTrail's have fewer than 20, and no text is to overflow the stack."""
+CARDS = 10**12, 10**19
+"""Between these are the numbers of payment cards: 13 to 19 digits, ISO/IEC 7812."""
 LONGEST_JSON = 262_144
 """Characters of a text that is read as JSON: an event of CloudTrail's is no larger than 256 KB."""
 
@@ -35,9 +37,13 @@ their address: that is what an audit trail is for, so personal data stays there.
 HOLDERS = frozenset({"accesskey", "credentials", "accesskeys", "credential"})
 """Named like secrets, but a record keeps the id of an access key in them."""
 VARIABLES = frozenset({"variables", "environmentvariables", "envvars", "env"})
-SEALED = frozenset({"userdata", "secretstring", "secretbinary", "plaintext", "plaintextblob",
-                    "templatebody"})  # fmt: skip
-"""Whole texts in which anything may be, and often is."""
+SEALED = {
+    "userdata": "user data", "secretstring": "secret", "secretbinary": "secret",
+    "plaintext": "secret", "plaintextblob": "secret", "templatebody": "secret",
+    "authorization": "authorization", "proxyauthorization": "authorization",
+    "cookie": "cookie", "setcookie": "cookie",
+}  # fmt: skip
+"""Whole texts in which anything may be, and often is, and what they are called."""
 LABELS = ("name", "key", "parameterkey", "parametername", "optionname")
 VALUES = ("value", "parametervalue", "values")
 
@@ -47,7 +53,18 @@ def redacted(text: str) -> str:
 
     The same again for what it has returned. Takes time in proportion to the length of the text.
     """
-    return _text(text, masks_ids=True)
+    kept = _text(text, masks_ids=True)
+    if kept != text and text.startswith("{") and _is_json(text) and not _is_json(kept):
+        kept = KEY_ID.sub(MASKED, _inside(_whole(text), 0, is_who=False))
+    return kept
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def redacted_record(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +129,7 @@ def _key(key: Any) -> str:
 def _field(key: str, value: Any, depth: int, *, is_who: bool) -> Any:
     name = "".join(one for one in key.lower() if one.isalnum())
     if name in SEALED:
-        return _blank(value, "user data" if name == "userdata" else "secret", depth)
+        return _blank(value, SEALED[name], depth)
     if name in VARIABLES or (name == "environment" and isinstance(value, (list, tuple))):
         return _variables(value, depth)
     kind = secret_kind(key)
@@ -130,20 +147,39 @@ def _any(value: Any, depth: int, *, is_who: bool) -> Any:
         return [_any(one, depth + 1, is_who=is_who) for one in value]
     if isinstance(value, str):
         return _inside(value, depth, is_who=is_who)
+    if not is_who and isinstance(value, int) and CARDS[0] <= value < CARDS[1]:
+        kept = without_people(str(value))
+        return value if kept == str(value) else kept
     return value
 
 
 def _inside(text: str, depth: int, *, is_who: bool) -> str:
     """JSON in a text as JSON, so that what stays is JSON; as it was if nothing goes."""
+    for _ in range(ROUNDS):
+        once = _inside_once(text, depth, is_who=is_who)
+        if once == text:
+            break
+        text = once
+    return text
+
+
+def _inside_once(text: str, depth: int, *, is_who: bool) -> str:
     if text[:1] in ("{", "[") and len(text) <= LONGEST_JSON:
         try:
-            held = json.loads(text)
+            held = json.loads(text, object_pairs_hook=_unrepeated)
             kept = _any(held, depth + 1, is_who=is_who)
         except (ValueError, RecursionError):
             return _text(text, masks_ids=False, is_who=is_who)
-        # Once more as text: where a key stands twice in it, `held` has only the last.
-        return _text(text, masks_ids=False, is_who=is_who) if kept == held else json.dumps(kept)
+        return _whole(text) if kept == held else json.dumps(kept)
     return _text(text, masks_ids=False, is_who=is_who)
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a key that stands twice a parser keeps the last value alone: such JSON is read as text."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
 
 
 def _variables(value: Any, depth: int) -> Any:

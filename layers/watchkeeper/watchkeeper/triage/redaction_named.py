@@ -37,6 +37,7 @@ ESCAPED = re.compile(r"(?s)(?P<quote>\\{1,8}[\"'])(?P<value>(?:(?!(?<!\\)(?P=quo
 """A string inside a string: what ends it has as many backslashes as what begins it."""
 LISTED = re.compile(r"\[(?P<value>[^\[\]{}]{1,1000})(?=\])")
 BARE = re.compile(r"(?P<value>[^\s,;&\"'`<>{}\[\]()|][^\s,;&\"'`<>{}\]|]*+)")
+QUOTE = re.compile(r"\\{0,8}[\"']")
 ELEMENT = re.compile(r"(?P<value>[^<]++)")
 HOLE = re.compile(r"\$?\{\{? ?[\w.:-]{1,80} ?\}")
 """Where a program puts a value in."""
@@ -54,7 +55,8 @@ HARMLESS = frozenset({
 })  # fmt: skip
 """Last words of a name that is about a secret and holds none."""
 NO_SECRETS = re.compile(
-    r"(?i)(?:|\[redacted: .{0,20}\]?|true|false|null|none|nil|undefined|yes|no|not|is|was|has|must|should|cannot|empty|"
+    r"(?i)(?:|\[redacted: .{0,20}\]?|true|false|null|none|nil|undefined|yes|no|not|is"
+    r"|was|has|must|should|cannot|empty|"
     r"missing|required|expired|invalid|incorrect|wrong|denied|rejected|failed|mismatch|changed|"
     r"revoked|unknown|unset|valid|ok|authentication|bearer|basic|hidden_due_to_security_reasons|"
     r"<?sensitivedataremoved>?|<?redacted>?|[*x•.#-]{2,}|\$[\w.]{1,80}|%[sdr])\Z"
@@ -65,6 +67,10 @@ program says of a secret (`token: expired`).
 HANDED = ("client", "clientrequest", "idempotency", "request")
 """Before `token`: it is made up by a caller so that AWS does one thing once."""
 LONGEST_HANDED = len("client_request_")
+MOST = 2_000
+"""Secrets in one text: a dump of a vault has fewer. What comes behind them goes as a whole, so that
+no line takes long.
+"""
 LONGEST_WORD = 90
 """Of those that give nothing away, in characters."""
 SHORTEST_SESSION = 16
@@ -95,9 +101,20 @@ def without_named(text: str) -> str:
         kind = _kind(found)
         span = _value(text, found, kind) if kind else None
         if span is not None:
-            parts += [text[done : span[0]], f"[redacted: {kind}]"]
+            parts += [text[done : span[0]], _marker(found, span, kind)]
             at = done = span[1]
+        if len(parts) >= 2 * MOST:
+            return "".join([*parts, "[redacted: rest]"])
     return "".join([*parts, text[done:]]) if parts else text
+
+
+def _marker(found: re.Match[str], span: tuple[int, int], kind: str) -> str:
+    """In quotes where the name stands in some and the value did not: a line of JSON stays one."""
+    text = found.string
+    quote = QUOTE.match(text, found.end())
+    is_bare = quote is not None and text[span[0] - 1] not in "\"'`"
+    mark = quote[0] if quote is not None and is_bare else ""
+    return f"{mark}[redacted: {kind}]{mark}"
 
 
 def may_name(small: str) -> bool:
@@ -157,7 +174,7 @@ def _kinds(found: re.Match[str], separator: re.Match[str]) -> tuple[re.Pattern[s
 
 
 def _is_none(value: str, found: re.Match[str], kind: str) -> bool:
-    if len(value) <= LONGEST_WORD and is_telling(value):
+    if len(value) <= LONGEST_WORD and all(map(is_telling, value.split(","))):
         return True
     name, rest = found["name"].lower(), found["rest"].lower()
     if name == "token" and rest == "s" and value.isdecimal():

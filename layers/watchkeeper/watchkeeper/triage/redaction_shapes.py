@@ -35,6 +35,7 @@ SESSION_TOKEN = re.compile(
 )
 SECRET_KEY = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 KEY_ID = re.compile(r"(?<![A-Z0-9])(?P<kind>AKIA|ASIA)[A-Z0-9]{12}(?P<end>[A-Z0-9]{4})(?![A-Z0-9])")
+MASKED = r"\g<kind>************\g<end>"
 USERINFO = re.compile(
     r"(?P<head>://[^\s/:@\"'<>\[]{0,100}+:)(?!\d{1,5}+[/?#])"
     r"(?P<value>[^\s@\"'<>]{1,200}+(?:@[^\s@\"'<>/]{1,100}+(?=@))*+)(?=@)"
@@ -164,7 +165,7 @@ def _aws(text: str, *, masks_ids: bool) -> str:
     if "Yd" in text or "Zp" in text or "Z2lu" in text or "YXdz" in text:
         text = SESSION_TOKEN.sub("[redacted: AWS session token]", text)
     if masks_ids and ("AKIA" in text or "ASIA" in text):
-        text = KEY_ID.sub(r"\g<kind>************\g<end>", text)
+        text = KEY_ID.sub(MASKED, text)
     text = KEY_LINE.sub(_secret("private key"), text)
     return SECRET_KEY.sub(_secret("AWS secret key"), text)
 
@@ -200,7 +201,12 @@ def _card(found: re.Match[str]) -> str:
     if not NETWORKS.fullmatch("".join(map(str, digits))):
         return found[0]
     doubled = [sum(divmod(2 * one, 10)) for one in digits[-2::-2]]
-    return found[0] if (sum(digits[::-2]) + sum(doubled)) % 10 else "[redacted: card number]"
+    if (sum(digits[::-2]) + sum(doubled)) % 10:
+        return found[0]
+    # As a number of JSON's it stands behind a name in quotes, and becomes a text of JSON's.
+    before = found.string[max(0, found.start() - 4) : found.start()].rstrip(" ")
+    mark = '"' if before.endswith('":') else ""
+    return f"{mark}[redacted: card number]{mark}"
 
 
 def _iban(found: re.Match[str]) -> str:

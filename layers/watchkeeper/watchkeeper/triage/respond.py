@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from watchkeeper import telemetry
 from watchkeeper.aws.alarm_states import AlarmStates
-from watchkeeper.aws.catalogue import PolicyTable
 from watchkeeper.aws.clock import Clock
+from watchkeeper.aws.errors import AwsError, Busy
 from watchkeeper.aws.incidents import IncidentTable
 from watchkeeper.aws.parameters import Parameters
+from watchkeeper.aws.policy_table import PolicyTable
 from watchkeeper.aws.runs import RunTable
 from watchkeeper.aws.topics import Topics
 from watchkeeper.policies import Policies
@@ -89,11 +90,27 @@ class TriageIncidents:
     def _said(self, trigger: AlarmsSaid) -> "list[Alarm]":
         from watchkeeper.triage import alarms  # noqa: PLC0415 (as above)
 
-        return alarms.read(trigger.root, ours=f"{self.settings.stack}-")
+        said = alarms.read(trigger.event, ours=f"{self.settings.stack}-")
+        names = sorted({one.name for one in said if one.opens and one.arn})
+        if not names:
+            return said
+        # An event does not say that the actions of its alarm are switched off.
+        try:
+            muted = {one.arn: one.muted for one in self.states.of(names)}
+        except AwsError as error:
+            telemetry.logger.warning("mutes could not be asked", extra={"why": str(error)})
+            return said
+        return [
+            one.model_copy(update={"muted": one.muted or muted.get(one.arn, "")}) for one in said
+        ]
 
     def _missed(self, now: datetime) -> "list[Alarm]":
         """Alarms that are in ALARM, and whose events may have been lost."""
-        firing = self.states.firing(ours=f"{self.settings.stack}-")
+        try:
+            firing = self.states.firing(ours=f"{self.settings.stack}-")
+        except Busy as busy:  # the next tick asks again; without any, TriageSilentAlarm speaks
+            telemetry.logger.warning("alarms could not be asked", extra={"why": str(busy)})
+            return []
         telemetry.count("AlarmsLookedFor")
         since, until = now - LOOKED_BACK, now - EVENTS_HAVE
         return [one for one in firing if one.at is not None and since <= one.at <= until]

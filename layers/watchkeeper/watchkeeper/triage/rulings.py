@@ -17,8 +17,8 @@ from watchkeeper.triage.charts import Series
 from watchkeeper.triage.gathered import Gathered
 from watchkeeper.triage.log_claims import FromLogs, News
 from watchkeeper.triage.metric_claims import FromMetrics
-from watchkeeper.triage.phrases import service, short
-from watchkeeper.triage.report import Claim, Link, Source
+from watchkeeper.triage.phrases import clean, linked, service, short
+from watchkeeper.triage.report import Claim, Source
 from watchkeeper.triage.trail_claims import FromTrail
 
 LATEST = 3
@@ -126,8 +126,8 @@ def cited(one: Series, text: str) -> Claim:
         Source.METRICS,
         text,
         at=one.onset,
-        resource=measured.resource,
-        links=(Link("metric", measured.link),) if measured.link else (),
+        resource=clean(measured.resource),
+        links=linked("metric", measured.link),
         key=one.key,
     )
 

@@ -11,25 +11,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from watchkeeper.triage.severity import Severity
 from watchkeeper.triage.sigma_match import Condition, Event, Matcher, matcher
 
 
 class BadRule(ValueError):
     """What is wrong with a rule, and which one it is, in words."""
-
-
-class Severity(StrEnum):
-    """Sigma's levels, the least first."""
-
-    INFORMATIONAL = "informational"
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        return list(Severity).index(self)
 
 
 class Window(StrEnum):

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from watchkeeper.triage.sigma import BadRule, Severity, Window
+from watchkeeper.triage.severity import Severity
+from watchkeeper.triage.sigma import BadRule, Window
 from watchkeeper.triage.sigma_condition import BadCondition, parse
 from watchkeeper.triage.sigma_match import Condition
 from watchkeeper.triage.sigma_values import BadSearch, search

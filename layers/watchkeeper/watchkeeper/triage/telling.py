@@ -2,7 +2,8 @@
 
 A page when its first alarm is raised. After that at most one update in APART, and only if what
 matters differs from what was told last: another alarm raised, one more severe, one flapping, one
-episode over, something else found by looking. OKs in between, repeats and counts of flaps do not matter.
+episode over, something else found by looking. OKs in between, repeats and counts of flaps do not
+matter.
 
 The first update waits for APART after the page, so that a storm is told in two messages, unless the
 incident has become more severe than people know: then it is told at once, and the next one waits.
@@ -18,7 +19,7 @@ from enum import StrEnum
 from watchkeeper.quoting import quoted
 from watchkeeper.triage.incident_records import Incident, Last, telling
 from watchkeeper.triage.incidents import settles_at
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 
 APART = timedelta(minutes=10)
 """Between updates: long enough to read one and act, and no one is more than that behind."""

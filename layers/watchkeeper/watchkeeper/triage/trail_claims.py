@@ -15,7 +15,7 @@ from watchkeeper.triage.gathered import Gathered
 from watchkeeper.triage.links import trail_link
 from watchkeeper.triage.phrases import LAST_YEAR, apart, clean, clock, counted, record_shown, stamp
 from watchkeeper.triage.report import Claim, Link, Source
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 from watchkeeper.triage.trail import LONG_AGO, Event, Record, is_like, records
 
 MOST_CHANGES = 30

@@ -22,7 +22,7 @@ from watchkeeper.triage.joining import joined
 from watchkeeper.triage.links import alarm_link
 from watchkeeper.triage.looking import MOST_ALARMS, Asked, Looked, Looks, Resourced
 from watchkeeper.triage.redaction import redacted
-from watchkeeper.triage.sigma import Severity
+from watchkeeper.triage.severity import Severity
 from watchkeeper.triage.standing import plain, with_standing
 from watchkeeper.triage.tree import tree
 
@@ -82,19 +82,21 @@ class Triaging:
         """Ask CloudWatch how the alarms stand; what it says joins like any change of theirs."""
         said = self.incidents.alarms(incident_id).values()
         alarms = [Alarm.model_validate_json(one) for one in said]
-        here = [one for one in alarms if (one.account, one.region) == (self.account, self.region)]
-        names = sorted({one.name for one in here if one.kind is not Kind.ALERT})
+        place = (self.account, self.region)
+        ours = [
+            one
+            for one in alarms
+            if (one.account, one.region) == place and one.kind not in {Kind.ALERT, Kind.UNKNOWN}
+        ]
+        names = sorted({one.name for one in ours})
         try:
             states = self.states.of(names)
         except AwsError as error:
             telemetry.logger.warning("alarms could not be asked", extra={"why": str(error)})
             return
-        there, asked = {one.key for one in states}, set(names)
-        gone = [
-            one
-            for one in alarms
-            if (one.kind is Kind.UNKNOWN or one.name in asked) and one.key not in there
-        ]
+        there = {one.key for one in states}
+        unread = [one for one in alarms if one.kind is Kind.UNKNOWN]
+        gone = [*unread, *(one for one in ours if one.key not in there)]
         self.joined([*states, *self._silent(incident_id, gone, now)], now)
 
     def _silent(self, incident_id: str, gone: Sequence[Alarm], now: datetime) -> list[Alarm]:

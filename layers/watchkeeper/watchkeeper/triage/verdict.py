@@ -158,7 +158,7 @@ def _claim(one: words.Claim, database: Database) -> Claim:
         SOURCES[first.source] if first else Source.DATABASE,
         clean(one.text),
         at=first.at if first else None,
-        resource=database.arn,
+        resource=clean(database.arn),
         lines=tuple(clean(f"{cited.source}: {cited.name}") for cited in one.evidence),
         key=clean(f"{database.arn} {first.name if first else one.text}"),
     )
