@@ -11,12 +11,11 @@ from watchkeeper.aws.drills import Planned
 from watchkeeper.aws.ebs_blocks import WrongChecksum
 from watchkeeper.aws.errors import NotThere, Refused
 from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint
-from watchkeeper.drills import controls
+from watchkeeper.drills import controls, filing
 from watchkeeper.drills.drilling import Drilling
-from watchkeeper.drills.evidence import Control, Evidence, Point, digest
+from watchkeeper.drills.evidence import Control, Evidence, Point
 from watchkeeper.drills.looks import looked_at
 from watchkeeper.drills.model import Check, Level, Proof, Verdict
-from watchkeeper.drills.page import page
 from watchkeeper.news.base import LINE, LINES
 from watchkeeper.news.drills import DrillsFailed, DrillsReported
 from watchkeeper.runs.record import Done, Report, Run, Waiting
@@ -111,12 +110,10 @@ def _drill(run: Run, planned: Planned, cloud: Drilling, now: datetime) -> Proof:
     point = next((one for one in history if planned.point and one.id == planned.point), None)
     checks, failure = _asked(run, planned, point, history, cloud, now)
     proven = controls.proven(now)
-    if not failure and (refused := controls.unproven(checks, proven)):
-        failure = f"{refused[0]!r} was not seen to fail where it must, and proves nothing"
+    failure = failure or controls.refusal(checks, proven)
     if not failure and (bad := next((one for one in checks if not one.passed), None)):
         failure = f"{bad.name}: expected {bad.expected}, found {bad.found}"
-    asked = {controls.question(check) for check in checks}
-    of_these = tuple(control for name, control in proven.items() if name in asked)
+    of_these = controls.those_of(checks, proven)
     evidence = _evidence(run, planned, point, checks, failure, of_these, now)
     return _filed(run, planned, evidence, cloud)
 
@@ -173,27 +170,10 @@ def _evidence(
 
 
 def _filed(run: Run, planned: Planned, evidence: Evidence, cloud: Drilling) -> Proof:
-    """Append the evidence to its chain. What an earlier attempt has filed stands."""
-
-    def document(sequence: int, previous: str) -> bytes:
-        return replace(evidence, sequence=sequence, previous=previous).to_json()
-
-    sequence, stored = cloud.evidence.append(
-        planned.resource, evidence.run, run.entered_at, document
-    )
-    filed = Evidence.of(stored)
+    """What an earlier attempt has filed stands."""
+    filed = filing.append(evidence, cloud.evidence)
     # If it has crashed on its page, an earlier attempt has filed its checks.
-    if run.attempts <= TRIES or not filed.checks:
-        cloud.evidence.write_page(planned.resource, sequence, page(filed, digest(stored)))
-    return Proof(
-        resource=planned.resource,
-        level=planned.level,
-        drilled_at=filed.ended_at,
-        verdict=filed.verdict,
-        point=planned.point,
-        point_created_at=filed.point.created_at if filed.point else filed.ended_at,
-        run=filed.run,
-        why=filed.failure,
-        sequence=sequence,
-        digest=digest(stored),
-    )
+    if run.attempts <= TRIES or not filed.evidence.checks:
+        filing.write_page(filed, cloud.evidence)
+    # Of a point that has been removed since it was chosen, the evidence holds nothing.
+    return replace(filing.proof_of(filed), point=planned.point)
