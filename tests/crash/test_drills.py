@@ -11,7 +11,6 @@ from tests.crash.drills import (
     SECRET,
     TICK,
     Account,
-    Filed,
     Outcome,
     account,
     drill,
@@ -19,6 +18,7 @@ from tests.crash.drills import (
     run_round,
     settle,
 )
+from tests.crash.evidence import Filed
 from tests.crash.forks import Story, aside, explore
 from watchkeeper import naming
 
