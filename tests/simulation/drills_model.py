@@ -92,9 +92,7 @@ def _due(before: Sequence[Document], interval: timedelta, owed: datetime) -> dat
     failed = max((one.ended_at for one in newest if one.verdict == "failed"), default=None)
     if failed is None or (passed is not None and passed >= failed):
         return (passed or owed) + interval
-    again = failed + min(AGAIN, interval)
-    # What passed before holds for its time, but not if that was over when it failed.
-    return min(again, passed + interval) if passed and failed < passed + interval else again
+    return failed + min(AGAIN, interval)
 
 
 def merged(spans: Iterable[Span], apart: timedelta = timedelta(0)) -> list[Span]:

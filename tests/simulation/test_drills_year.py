@@ -124,6 +124,17 @@ def test_the_judge_expects_each_failure_to_be_told_once_until_it_is_well(
         assert "1 pages too few" in "".join(complaints(replace(seen, pages=others)))
 
 
+def test_the_judge_takes_a_failure_just_in_time_for_a_drill_that_happened() -> None:
+    every = {"gold": {"check": 10 * DAY, "blocks": 10 * DAY}}
+    documents = (document(4), document(13.99, "blocks", "failed"), document(13.995))
+    of = a_while(*documents, days=16, rules=[replace(RULES, every=every)])
+    assert list(model.undrilled(of)) == []
+    failing = a_while(*documents[:2], days=22, rules=[replace(RULES, every=every)])
+    assert [one.split(" was ")[0] for one in model.undrilled(failing)] == [
+        "disk at level blocks", "disk at level check"
+    ]  # fmt: skip
+
+
 ROUND = document(4.5, "metadata", "failed")
 AGAIN = document(9.5, "metadata", "failed")
 PAGED = Page("Drills failed: 1 more", ROUND.round, BEGINS, ("- disk",))
