@@ -1,7 +1,7 @@
 """How a round drills what needs no restore: looked at in slices, reported; each leaves evidence."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +13,7 @@ from watchkeeper.aws.errors import NotThere, Refused
 from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint
 from watchkeeper.drills import controls, filing
 from watchkeeper.drills.drilling import Drilling
+from watchkeeper.drills.due import READING, SAYS
 from watchkeeper.drills.evidence import Control, Evidence, Point
 from watchkeeper.drills.looks import looked_at
 from watchkeeper.drills.model import Check, Level, Proof, Verdict
@@ -45,7 +46,7 @@ def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
     read = [planned for planned in slice_ if not planned.is_restore]
     proofs = [_drill(run, planned, cloud, now) for planned in read]
     failed = [proof for proof in proofs if proof.verdict is Verdict.FAILED]
-    fresh = [one for one in failed if _is_fresh(one, cloud)]
+    fresh = [one for one in failed if is_fresh(one, _known(run, one, cloud))]
     for proof in proofs:
         cloud.proofs.record(proof)
     names = {planned.resource: planned.name for planned in slice_}
@@ -60,14 +61,26 @@ def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
     return Waiting("the next slice", until=now, facts=facts)
 
 
-def _is_fresh(proof: Proof, cloud: Drilling) -> bool:
-    """Whether people have not been told: of a failure at this level, or at another one for the very
-    same reason. What an earlier attempt of this run has recorded was not told yet.
+def _known(run: Run, failed: Proof, cloud: Drilling) -> list[Proof]:
+    """What was proved of its resource before this round. What an earlier attempt of this round has
+    recorded was not told yet.
     """
+    of_this = {naming.drill_id(run.id, level.value) for level in READING}
+    newest = (cloud.proofs.newest(failed.resource, level) for level in Level)
+    return [one for one in newest if one and one.run not in of_this]
+
+
+def is_fresh(failed: Proof, known: Collection[Proof]) -> bool:
+    """Whether people have not been told of a failure: since its level was last well, nothing has
+    failed at it, and at no other one for the very same reason. `known` is the newest of each level.
+    """
+    passed = [one for one in known if one.verdict is Verdict.PASSED]
+    well = max((one.drilled_at for one in passed if one.level in SAYS[failed.level]), default=None)
     return not any(
-        known.verdict is Verdict.FAILED and (level is proof.level or known.why == proof.why)
-        for level in Level
-        if (known := cloud.proofs.newest(proof.resource, level)) and known.run != proof.run
+        one.verdict is Verdict.FAILED
+        and (well is None or one.drilled_at > well)
+        and (one.level is failed.level or one.why == failed.why)
+        for one in known
     )
 
 
