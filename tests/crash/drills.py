@@ -11,6 +11,8 @@ from local.aws import ebs_blocks
 from local.aws.ebs_blocks import EbsBlocks
 from local.cloud import Cloud
 from local.disks import Layout
+from tests.crash.ends import is_busy, stands, told
+from tests.crash.evidence import Filed, chains_of, without_page
 from tests.crash.night import BEFORE, NIGHT, PACE, PLAN, POLICY, items
 
 PLAIN, SECRET = "plain", "secret"
@@ -109,19 +111,12 @@ def run_round(made: Account) -> "Outcome":
 
 def settle(made: Account) -> "Outcome":
     end = made.cloud.clock.now() + timedelta(hours=8)
-    while _busy(made.cloud) and made.cloud.clock.now() < end:
+    while is_busy(made.cloud) and made.cloud.clock.now() < end:
         made.cloud.clock.run_for(timedelta(minutes=5))
     return outcome(made)
 
 
-def _busy(cloud: Cloud) -> bool:
-    due = cloud.client("dynamodb").scan(
-        TableName=cloud.physical_id("Table"), IndexName="due", Select="COUNT"
-    )
-    return bool(due["Count"]) or cloud.functions.waiting > 0
-
-
-def drill(made: Account, name: str, level: str = "blocks", **more: Any) -> "Filed":
+def drill(made: Account, name: str, level: str = "blocks", **more: Any) -> Filed:
     """By hand, now; what it has left."""
     number = len(made.cloud.functions.invocations)
     event = {"trigger": "by-hand", "request_id": f"now-{number}", "resource": made.arn(name)}
@@ -131,17 +126,6 @@ def drill(made: Account, name: str, level: str = "blocks", **more: Any) -> "File
 
 
 # ── What there is ─────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Filed:
-    """A document of a chain, in short."""
-
-    run: str
-    level: str
-    verdict: str
-    failure: str
-    checks: int
 
 
 @dataclass(frozen=True)
@@ -164,52 +148,23 @@ class Outcome:
 
 
 def outcome(made: Account) -> Outcome:
-    from watchkeeper.aws.evidence import EvidenceReader  # noqa: PLC0415 (as above)
-    from watchkeeper.drills.chain import Anchor, verify_chain  # noqa: PLC0415
-
-    cloud, reader = made.cloud, EvidenceReader(made.bucket)
-    stored = items(cloud)
-    listed = cloud.client("s3").list_objects_v2(Bucket=made.bucket).get("Contents", [])
-    pages = {one["Key"] for one in listed if one["Key"].endswith(".html")}
-    chains: dict[str, tuple[Filed, ...]] = {}
-    breaks, missing, proofs = [], {}, {}
-    for name in made.volumes:
-        chain = reader.chain(made.arn(name))
-        documents = [(one.sequence, reader.read(one)) for one in chain]
-        chains[name] = tuple(_filed(document) for _, document in documents)
-        missing[name] = sum(1 for one in chain if one.key.replace(".json", ".html") not in pages)
-        of_it = [one for one in stored if one["pk"] == f"PROOF#{made.arn(name)}"]
-        proofs[name] = {
-            one["level"]: one["verdict"] for one in of_it if one["sk"].startswith("LEVEL#")
-        }
-        newest = max(of_it, key=lambda one: int(one["sequence"]), default=None)
-        anchor = Anchor(newest["sequence"], newest["digest"]) if newest else None
-        if broken := verify_chain(documents, chain[0].chain if chain else "", anchor):
-            breaks.append(f"{name}: {broken}")
+    cloud, stored = made.cloud, items(made.cloud)
+    arns = {name: made.arn(name) for name in made.volumes}
+    chains, breaks = chains_of(cloud, arns, stored)
     runs = [one for one in stored if one["sk"] == "RUN" and one["pk"].startswith("RUN#drill#")]
     return Outcome(
         chains=chains,
-        breaks=tuple(breaks),
-        pages=missing,
-        proofs=proofs,
-        runs={one["pk"].removeprefix("RUN#drill#"): _stands(one) for one in runs},
+        breaks=breaks,
+        pages=without_page(cloud, arns),
+        proofs={name: _proved(arn, stored) for name, arn in arns.items()},
+        runs={one["pk"].removeprefix("RUN#drill#"): stands(one) for one in runs},
         news=tuple(news.json()["type"] for news in cloud.published("NewsTopic")),
-        told=tuple(
-            page.subject or ""
-            for page in cloud.published("PagesTopic")
-            if not (page.subject or "").startswith(("OK: ", "ALARM: "))
-        ),
+        told=told(cloud),
     )
 
 
-def _stands(item: dict[str, Any]) -> str:
-    if "step" in item:
-        return f"{item['step']} waits for {item['waits_for']}"
-    return f"failed: {item['failure']}" if item.get("failure") else "done"
-
-
-def _filed(document: bytes) -> Filed:
-    found = json.loads(document)
-    return Filed(
-        found["run"], found["level"], found["verdict"], found["failure"], len(found["checks"])
-    )
+def _proved(arn: str, stored: list[dict[str, Any]]) -> dict[str, str]:
+    latest = [
+        one for one in stored if one["pk"] == f"PROOF#{arn}" and one["sk"].startswith("LEVEL#")
+    ]
+    return {one["level"]: one["verdict"] for one in latest}

@@ -34,7 +34,7 @@ def chains_of(
     for name, arn in arns.items():
         chain = reader.chain(arn)
         documents = [(one.sequence, reader.read(one)) for one in chain]
-        chains[name] = tuple(filed(document) for _, document in documents)
+        chains[name] = tuple(_filed(document) for _, document in documents)
         of_it = [one for one in stored if one["pk"] == f"PROOF#{arn}"]
         newest = max(of_it, key=lambda one: int(one["sequence"]), default=None)
         anchor = Anchor(newest["sequence"], newest["digest"]) if newest else None
@@ -43,7 +43,20 @@ def chains_of(
     return chains, tuple(breaks)
 
 
-def filed(document: bytes) -> Filed:
+def without_page(cloud: Cloud, arns: Mapping[str, str]) -> dict[str, int]:
+    """Per name, how many documents of its chain have no page beside them."""
+    from watchkeeper.aws.evidence import EvidenceReader  # noqa: PLC0415 (as above)
+
+    reader = EvidenceReader(cloud.physical_id("EvidenceBucket"))
+    listed = cloud.client("s3").list_objects_v2(Bucket=reader.bucket).get("Contents", [])
+    keys = {one["Key"] for one in listed}
+    return {
+        name: sum(one.key.replace(".json", ".html") not in keys for one in reader.chain(arn))
+        for name, arn in arns.items()
+    }
+
+
+def _filed(document: bytes) -> Filed:
     found = json.loads(document)
     return Filed(
         found["run"], found["level"], found["verdict"], found["failure"], len(found["checks"])

@@ -23,6 +23,9 @@ from local.mischief import Death, Twin
 AT_ONCE = 2
 """Branches that run side by side: as many as the smallest CI machine has cores."""
 
+EVERY_CALL = bool(os.environ.get("EVERY_CALL"))
+"""Leave nothing out, however long it takes: what is left out else is like what is told."""
+
 Outcome = TypeVar("Outcome")
 
 
@@ -205,14 +208,17 @@ def explore_changes(
     share: tuple[int, int] = (0, 1),
 ) -> Story[Outcome]:
     """Tell the story, and tell it on from every call of a function that changes something; of a
-    `share` of (1, 3), from the second of them, the fifth, and so on.
+    `share` of (1, 3), from the second of them, the fifth, and so on. With EVERY_CALL=1 from every
+    call whatsoever.
     """
+    if EVERY_CALL:
+        return explore(cloud, tell, functions={function}, kinds=(kind,))
     number, of = share
-    changing = set(sorted(_changing_calls(cloud, function, tell))[number::of])
+    changing = set(sorted(changing_calls(cloud, function, tell))[number::of])
     return explore(cloud, tell, functions={function}, kinds=(kind,), wanted=changing.__contains__)
 
 
-def _changing_calls(cloud: Cloud, function: str, tell: Callable[[], object]) -> set[int]:
+def changing_calls(cloud: Cloud, function: str, tell: Callable[[], object]) -> set[int]:
     """The numbers of a function's calls in a story that change the world, and of its first one.
 
     To die after a call that only reads is to die after the last one before it that changed

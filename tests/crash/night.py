@@ -12,6 +12,7 @@ from local.aws import dynamodb_backups, rds
 from local.aws.ec2 import installed_in
 from local.cloud import Cloud
 from local.pace import Pace, by_identifier
+from tests.crash.ends import is_busy, stands, told
 
 PLAN = "nightly"
 BEFORE = datetime(2026, 11, 23, 1, 46, tzinfo=UTC)
@@ -35,6 +36,8 @@ PACE = Pace(snapshot_takes=by_identifier(timedelta(minutes=3), timedelta(minutes
 SERVER, ARCHIVE, BROKEN, SCRATCH = "server", "archive", "broken", "scratch"
 """The account: an instance of two volumes and three volumes by themselves."""
 TAKEN = {SERVER, ARCHIVE, BROKEN, SCRATCH}
+EXPECTED = ("At risk in plan ", "Drills failed: ")
+"""What people are told of BROKEN, which never has a recovery point."""
 
 
 @dataclass
@@ -178,12 +181,8 @@ def outcome(made: Account) -> Outcome:
         points=tuple(sorted(_point(made, item) for item in points)),
         catalogue={part["snapshot"]: item["state"] for item in points for part in item["parts"]},
         snapshots=frozenset(ours(cloud)),
-        runs={item["pk"].removeprefix("RUN#"): _stands(item) for item in runs},
-        pages=tuple(
-            page.subject or ""
-            for page in cloud.published("PagesTopic")
-            if not _expected(page.subject)
-        ),
+        runs={item["pk"].removeprefix("RUN#"): stands(item) for item in runs},
+        pages=told(cloud, *EXPECTED),
         news=tuple(news.json()["type"] for news in cloud.published("NewsTopic")),
         reasons={made.name_of(one): one["why"] for one in sorted(points, key=_created_at)},
     )
@@ -195,19 +194,6 @@ def _point(made: Account, item: dict[str, Any]) -> Point:
 
 def _created_at(item: dict[str, Any]) -> str:
     return str(item["created_at"])
-
-
-def _stands(item: dict[str, Any]) -> str:
-    if "step" in item:
-        return f"{item['step']} waits for {item['waits_for']}"
-    return f"failed: {item['failure']}" if item.get("failure") else "done"
-
-
-def _expected(subject: str | None) -> bool:
-    """Alarms have their own tests; and BROKEN, which never has a recovery point, is at risk, and
-    fails its drills.
-    """
-    return (subject or "").startswith(("OK: ", "ALARM: ", "At risk in plan ", "Drills failed: "))
 
 
 def ours(cloud: Cloud) -> list[str]:
@@ -267,16 +253,9 @@ def run_night(made: Account, longest: timedelta = LONGEST) -> Outcome:
 def settle(made: Account, longest: timedelta = LONGEST) -> Outcome:
     """Until no run has anything left to do."""
     end = made.cloud.clock.now() + longest
-    while _busy(made.cloud) and made.cloud.clock.now() < end:
+    while is_busy(made.cloud) and made.cloud.clock.now() < end:
         made.cloud.clock.run_for(timedelta(minutes=5))
     return outcome(made)
-
-
-def _busy(cloud: Cloud) -> bool:
-    due = cloud.client("dynamodb").scan(
-        TableName=cloud.physical_id("Table"), IndexName="due", Select="COUNT"
-    )
-    return bool(due["Count"]) or cloud.functions.waiting > 0
 
 
 def expire_later(made: Account, days: int) -> Outcome:

@@ -9,6 +9,7 @@ from typing import Any
 
 from local.cloud import Cloud
 from tests.crash import databases, night
+from tests.crash.ends import stands
 from tests.crash.night import items
 
 REQUEST = "after-the-flood"
@@ -178,7 +179,7 @@ def outcome(made: Shop) -> Outcome:
         Filters=[{"Name": "tag-key", "Values": ["watchkeeper:recovered"]}]
     )
     return Outcome(
-        stands=_stands(found) if found else "was never begun",
+        stands=stands(found) if found else "was never begun",
         instances=_named(rds.describe_db_instances()["DBInstances"], "DBInstanceIdentifier"),
         clusters=_named(rds.describe_db_clusters()["DBClusters"], "DBClusterIdentifier"),
         tables=tuple(sorted(cloud.client("dynamodb").list_tables()["TableNames"])),
@@ -194,12 +195,6 @@ def outcome(made: Shop) -> Outcome:
 
 def _named(found: list[dict[str, Any]], key: str) -> tuple[str, ...]:
     return tuple(sorted(str(one[key]) for one in found))
-
-
-def _stands(item: dict[str, Any]) -> str:
-    if "step" in item:
-        return f"{item['step']} waits for {item['waits_for']}"
-    return f"failed: {item['failure']}" if item.get("failure") else "done"
 
 
 def _document(made: Shop) -> dict[str, Any]:

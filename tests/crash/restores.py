@@ -11,6 +11,7 @@ from local.aws import dynamodb_restores, ec2_restores, rds_restores
 from local.aws.ebs_blocks import installed_in as blocks_of
 from local.cloud import Cloud
 from local.disks import Layout
+from tests.crash.ends import is_busy, stands, told
 from tests.crash.evidence import Filed, chains_of
 from tests.crash.night import BEFORE, NIGHT, PACE, PLAN, POLICY, items
 
@@ -150,7 +151,7 @@ def drill(made: Account, name: str, level: str = "check", **more: Any) -> str:
 
 def settle(made: Account, until: timedelta = LASTS) -> "Outcome":
     end = made.cloud.clock.now() + until
-    while _busy(made.cloud) and made.cloud.clock.now() < end:
+    while is_busy(made.cloud) and made.cloud.clock.now() < end:
         made.cloud.clock.run_for(timedelta(minutes=5))
     return outcome(made)
 
@@ -158,13 +159,6 @@ def settle(made: Account, until: timedelta = LASTS) -> "Outcome":
 def drilled(made: Account, name: str, level: str = "check", **more: Any) -> "Outcome":
     drill(made, name, level, **more)
     return settle(made)
-
-
-def _busy(cloud: Cloud) -> bool:
-    due = cloud.client("dynamodb").scan(
-        TableName=cloud.physical_id("Table"), IndexName="due", Select="COUNT"
-    )
-    return bool(due["Count"]) or cloud.functions.waiting > 0
 
 
 # ── What there is ─────────────────────────────────────────────────────────────────────────────────
@@ -200,22 +194,12 @@ def outcome(made: Account) -> Outcome:
     return Outcome(
         chains=chains,
         breaks=breaks,
-        runs={one["pk"].removeprefix("RUN#drill#"): _stands(one) for one in runs},
+        runs={one["pk"].removeprefix("RUN#drill#"): stands(one) for one in runs},
         running=sum(one["pk"].startswith("DRILLS#") and "ended" not in one for one in stored),
         made=ever_made(cloud),
         left=left_in(cloud),
-        told=tuple(
-            page.subject or ""
-            for page in cloud.published("PagesTopic")
-            if not (page.subject or "").startswith(("OK: ", "ALARM: "))
-        ),
+        told=told(cloud),
     )
-
-
-def _stands(item: dict[str, Any]) -> str:
-    if "step" in item:
-        return f"{item['step']} waits for {item['waits_for']}"
-    return f"failed: {item['failure']}" if item.get("failure") else "done"
 
 
 def ever_made(cloud: Cloud) -> dict[str, int]:

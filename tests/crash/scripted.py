@@ -13,6 +13,7 @@ from local.aws import ec2, ssm_commands
 from local.aws.ssm_commands import Commands, Freeze, create_script_document
 from local.cloud import Cloud
 from local.pace import Pace
+from tests.crash.ends import is_busy, stands, told
 from tests.crash.night import BEFORE, NIGHT, items, ours, records
 
 SCRIPTED, PLAIN = "scripted", "plain"
@@ -197,15 +198,11 @@ def outcome(made: Account) -> Outcome:
         words=tuple(made.commands.words_run(made.instance)),
         freezes=tuple(map(_span, made.commands.freezes(made.instance))),
         thawed=runs.get(SHARD, {}).get("facts", {}).get("thawed", ""),
-        runs={run_id: _stands(item) for run_id, item in runs.items()},
+        runs={run_id: stands(item) for run_id, item in runs.items()},
         reported={one["plan"]: _at(one) for one in news if one["type"] == "BackupsReported"},
         catalogued_at=next((_at(one) for one in completed if one["plan"] == SCRIPTED), None),
         unlisted=tuple(sorted(set(ours(cloud)) - listed)),
-        pages=tuple(
-            page.subject or ""
-            for page in cloud.published("PagesTopic")
-            if not (page.subject or "").startswith(("OK: ", "ALARM: "))
-        ),
+        pages=told(cloud),
     )
 
 
@@ -241,12 +238,6 @@ def _at(news: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(news["at"])
 
 
-def _stands(item: dict[str, Any]) -> str:
-    if "step" in item:
-        return f"{item['step']} waits for {item['waits_for']}"
-    return f"failed: {item['failure']}" if item.get("failure") else "done"
-
-
 # ── Letting time pass ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -269,13 +260,6 @@ def run_night(made: Account, longest: timedelta = timedelta(hours=3)) -> Outcome
     if clock.now() < NIGHT:
         clock.run_until(NIGHT + timedelta(minutes=1))
     end = clock.now() + longest
-    while _busy(made.cloud) and clock.now() < end:
+    while is_busy(made.cloud) and clock.now() < end:
         clock.run_for(timedelta(minutes=5))
     return outcome(made)
-
-
-def _busy(cloud: Cloud) -> bool:
-    due = cloud.client("dynamodb").scan(
-        TableName=cloud.physical_id("Table"), IndexName="due", Select="COUNT"
-    )
-    return bool(due["Count"]) or cloud.functions.waiting > 0

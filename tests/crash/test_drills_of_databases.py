@@ -7,7 +7,8 @@ import pytest
 
 from tests.crash import databases, drills
 from tests.crash.databases import BOOKINGS, BROKEN, CARTS, KINDS, LEDGER, RATES
-from tests.crash.drills import Filed, Outcome, drill, outcome, settle
+from tests.crash.drills import Outcome, drill, outcome, settle
+from tests.crash.evidence import Filed
 from tests.crash.forks import aside
 from tests.crash.night import NIGHT, run_night
 

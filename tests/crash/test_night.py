@@ -10,7 +10,7 @@ import pytest
 
 from local.aws.ec2 import installed_in
 from local.mischief import Mischief
-from tests.crash.forks import aside, explore
+from tests.crash.forks import aside, explore_changes
 from tests.crash.night import (
     ARCHIVE,
     BROKEN,
@@ -66,22 +66,26 @@ def is_as_calm(end: Outcome) -> bool:
     )
 
 
+EVERY_SECOND = (0, 2)
+"""Of the calls that change something: test_databases.py has the others of the same steps."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "kind", "at_least"),
     [
-        ("TakeBackups", "death", 80),
-        ("TakeBackups", "twin", 70),
-        ("SweepRuns", "death", 40),
-        ("SweepRuns", "twin", 35),
+        ("TakeBackups", "death", 20),
+        ("TakeBackups", "twin", 20),
+        ("SweepRuns", "death", 3),
+        ("SweepRuns", "twin", 3),
     ],
 )
 def test_death_or_twin_at_every_call(
     evening: Account, function: str, kind: str, at_least: int
 ) -> None:
     story = aside(
-        lambda: explore(
-            evening.cloud, lambda: run_night(evening), functions={function}, kinds=(kind,)
+        lambda: explore_changes(
+            evening.cloud, function, kind, lambda: run_night(evening), EVERY_SECOND
         )
     )
     assert len(story.branches) >= at_least

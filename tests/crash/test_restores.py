@@ -2,14 +2,13 @@
 left, one verdict.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
 
 from local.mischief import Mischief
-from tests.crash.forks import aside, explore_changes
+from tests.crash.forks import EVERY_CALL, aside, explore_changes
 from tests.crash.restores import (
     BOOKINGS,
     DISK,
@@ -33,7 +32,7 @@ MADE = {
 
 FEWEST = 15
 """Calls of a share of a drill that change something: its record alone is saved so often."""
-ALL = bool(os.environ.get("EVERY_CALL"))
+
 SHARES = {RATES: 1, BOOKINGS: 3, DISK: 3}
 """Of the longer stories a third of the calls, or with EVERY_CALL=1 all of them: each third takes a
 minute of a core.
@@ -87,7 +86,11 @@ def test_and_passes_again_against_what_the_first_has_found(morning: Account, nam
 @pytest.mark.parametrize("kind", ["death", "twin"])
 @pytest.mark.parametrize(
     ("name", "share"),
-    [(name, (number, of)) for name, of in SHARES.items() for number in range(of if ALL else 1)],
+    [
+        (name, (number, of))
+        for name, of in SHARES.items()
+        for number in range(of if EVERY_CALL else 1)
+    ],
 )
 def test_death_or_twin_at_every_call(
     morning: Account, name: str, share: tuple[int, int], kind: str

@@ -9,7 +9,7 @@ sentences; a year without any is as it should be.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from tests.simulation.drills_records import (
@@ -92,9 +92,7 @@ def _due(before: Sequence[Document], interval: timedelta, owed: datetime) -> dat
     failed = max((one.ended_at for one in newest if one.verdict == "failed"), default=None)
     if failed is None or (passed is not None and passed >= failed):
         return (passed or owed) + interval
-    again = failed + min(AGAIN, interval)
-    # What passed before holds for its time, but not if that was over when it failed.
-    return min(again, passed + interval) if passed and failed < passed + interval else again
+    return failed + min(AGAIN, interval)
 
 
 def merged(spans: Iterable[Span], apart: timedelta = timedelta(0)) -> list[Span]:
@@ -226,6 +224,8 @@ def unaccounted(seen: Seen) -> Iterator[str]:
 
 # ── Each failure is paged once ────────────────────────────────────────────────────────────────────
 
+NEVER = datetime.min.replace(tzinfo=UTC)
+
 
 def mispaged(seen: Seen) -> Iterator[str]:
     """Every failure is told exactly once, and nothing else is told."""
@@ -266,18 +266,30 @@ def _wanted(seen: Seen) -> Iterator[tuple[str, str]]:
 
 
 def fresh_by_round(documents: Iterable[Document]) -> dict[str, int]:
-    """Of those that only read, how many failures of each round people have not been told of: the
-    drill before it had passed, or there was none.
-    """
-    last: dict[tuple[str, str], str] = {}
+    """Of those that only read, how many failures of each round people have not been told of."""
+    before: dict[str, list[Document]] = defaultdict(list)
     fresh: Counter[str] = Counter()
     for one in sorted(documents, key=lambda one: (one.ended_at, one.sequence)):
-        if one.is_reading:
-            of = (one.resource, one.level)
-            if one.verdict == "failed" and last.get(of) != "failed":
-                fresh[one.round] += 1
-            last[of] = one.verdict
-    return dict(fresh)
+        history = before[one.resource]
+        if one.is_reading and one.verdict == "failed":
+            earlier = [each for each in history if not each.is_reading or each.round != one.round]
+            fresh[one.round] += not _told(one, earlier)
+        history.append(one)
+    return {run: number for run, number in fresh.items() if number}
+
+
+def _told(one: Document, earlier: Iterable[Document]) -> bool:
+    """Once until it is well, and not again for the very same reason at another level. Of each level
+    only the newest verdict says anything, and nothing that is older than a pass of this one's.
+    """
+    newest = {each.level: each for each in earlier}.values()
+    well = [each.ended_at for each in newest if each.verdict == "passed" and _says(each, one.level)]
+    stands = [
+        each
+        for each in newest
+        if each.verdict == "failed" and each.ended_at > max(well, default=NEVER)
+    ]
+    return any(one.level == each.level or one.failure == each.failure for each in stands)
 
 
 def _miscounted(seen: Seen) -> Iterator[str]:

@@ -93,6 +93,48 @@ def without(level: str) -> tuple[Document, ...]:
     return tuple(one for one in REGULAR if one.level != level)
 
 
+WHY = "its key is disabled"
+TOLD = (
+    document(1, verdict="failed", failure=WHY),
+    document(4.5, "metadata", "failed", failure=WHY),
+)
+"""A round finds what a check has found before, and tells nobody again."""
+WELL = (document(1, verdict="failed", failure=WHY), document(3, "metadata"), TOLD[1])
+CHECKED = (document(1, "metadata", "failed"), document(3), document(5.5, "metadata", "failed"))
+"""It was well in between, at its own level or at a higher one: to be told again."""
+
+
+@pytest.mark.parametrize(
+    ("documents", "pages"),
+    [
+        (TOLD, [1]),
+        ((TOLD[0], replace(TOLD[1], failure="another reason")), [1, 4.5]),
+        (WELL, [1, 4.5]),
+        (CHECKED, [1, 5.5]),
+    ],
+)
+def test_the_judge_expects_each_failure_to_be_told_once_until_it_is_well(
+    documents: tuple[Document, ...], pages: list[float]
+) -> None:
+    seen = a_while(*documents, days=6)
+    wanted = [one for one in seen.pages if (one.at - BEGINS) / DAY in pages]
+    assert complaints(replace(seen, pages=wanted)) == []
+    for missing in wanted:
+        others = [one for one in wanted if one is not missing]
+        assert "1 pages too few" in "".join(complaints(replace(seen, pages=others)))
+
+
+def test_the_judge_takes_a_failure_just_in_time_for_a_drill_that_happened() -> None:
+    every = {"gold": {"check": 10 * DAY, "blocks": 10 * DAY}}
+    documents = (document(4), document(13.99, "blocks", "failed"), document(13.995))
+    of = a_while(*documents, days=16, rules=[replace(RULES, every=every)])
+    assert list(model.undrilled(of)) == []
+    failing = a_while(*documents[:2], days=22, rules=[replace(RULES, every=every)])
+    assert [one.split(" was ")[0] for one in model.undrilled(failing)] == [
+        "disk at level blocks", "disk at level check"
+    ]  # fmt: skip
+
+
 ROUND = document(4.5, "metadata", "failed")
 AGAIN = document(9.5, "metadata", "failed")
 PAGED = Page("Drills failed: 1 more", ROUND.round, BEGINS, ("- disk",))

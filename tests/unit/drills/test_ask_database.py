@@ -1,6 +1,5 @@
 """The script on a verifier, as a program of its own, with clients that note how they were run."""
 
-import ast
 import base64
 import json
 import subprocess
@@ -315,8 +314,3 @@ def test_when_the_time_is_up_the_rest_is_an_error() -> None:
     one = {"database": "shop", "name": "orders", "query": "select 1"}
     ask_database._ask_one(server, "shop", one, found, -1.0)
     assert found["errors"] == {"shop": {"orders": "2400 seconds had passed before it was asked"}}
-
-
-def test_it_is_python_of_amazon_linux() -> None:
-    """3.9: https://docs.aws.amazon.com/linux/al2023/ug/python.html"""
-    ast.parse(SCRIPT.read_text(), feature_version=(3, 9))

@@ -46,7 +46,7 @@ def test_what_passed_at_lower_levels_alone_is_unproved_at_those_above() -> None:
         (None, 2, 5),  # a week to mend it
         (40, 2, 5),  # what passed before has run out anyway
         (3, 2, 5),
-        (28, 1, 2),  # what passed before runs out sooner
+        (28, 1, 6),  # what passed before runs out sooner, and still there is a week to mend it
         (1, 2, 29),  # mended since
     ],
 )
@@ -58,6 +58,22 @@ def test_what_failed_is_drilled_again_within_a_week(
                                                Verdict.FAILED)}  # fmt: skip
     one = replace(one, proofs=proofs)
     assert due(one, Level.CHECK, MONTH, LONG_AGO).at == days_ago(-again)
+
+
+def test_what_fails_just_in_time_has_happened() -> None:
+    """It passed a fortnight ago, at 09:15, and failed in today's choice, at nine: the next one is
+    not due at 09:15 and overdue in the afternoon.
+    """
+    one, passed_at = subject(), NOW - timedelta(days=14) + timedelta(minutes=15)
+    proofs = {
+        Level.CHECK: proof(one.resource, Level.CHECK, passed_at),
+        Level.BLOCKS: proof(one.resource, Level.BLOCKS, NOW, Verdict.FAILED),
+    }
+    one = replace(one, proofs=proofs)
+    assert due(one, Level.BLOCKS, timedelta(days=14), LONG_AGO).at == days_ago(-7)
+    fortnightly = parse_drills_policy('{"every": {"metadata": "14d", "blocks": "14d"}}')
+    later = NOW + timedelta(days=7)
+    assert Level.BLOCKS not in [late.level for late in overdue([one], fortnightly, later)]
 
 
 def test_what_failed_is_not_waited_for_longer_than_its_interval() -> None:

@@ -120,6 +120,7 @@ class TestControls:
         proven = controls.proven(NOW)
         assert {controls.question(one) for one in self.asked()} <= proven.keys()
         assert controls.unproven(self.asked(), proven) == []
+        assert controls.refusal(self.asked(), proven) == ""
 
     def test_a_check_of_a_later_version_and_one_without_control_are_refused(self) -> None:
         (later, *rest) = self.asked()
@@ -127,3 +128,15 @@ class TestControls:
         unknown = replace(later, name="its colour")
         refused = controls.unproven([new, unknown, *rest], controls.proven(NOW))
         assert refused == ["it is there", "its colour"]
+        why = controls.refusal([unknown, new, *rest], controls.proven(NOW))
+        assert why == "'its colour' was not seen to fail where it must, and proves nothing"
+
+    def test_a_drill_shows_the_controls_of_what_it_asked_alone(self) -> None:
+        proven = controls.proven(NOW)
+        (one, *_), (*_, last) = (
+            metadata.checks(SERVER, GOOD, NOW),
+            blocks.sound([], {"disk": "xfs"}),
+        )
+        shown = controls.those_of([last, one, last], proven)
+        assert {control.check for control in shown} == {"it is there", controls.question(last)}
+        assert set(shown) <= set(proven.values())

@@ -124,6 +124,17 @@ def test_what_comes_from_the_archive_is_looked_at_meanwhile() -> None:
     assert [drill.level for drill in choice.drills] == [Level.CHECK, Level.METADATA]
 
 
+def test_what_lasts_longer_than_a_lower_level_can_wait_is_looked_at_meanwhile() -> None:
+    daily = policy({"metadata": "1d", "check": "30d"}, budget={"per_run_usd": 25})
+    small, large = (subject("a", Kind.DATABASE, gib=gib) for gib in (400, 500))
+    assert [drill.level for drill in chosen([small], daily).drills] == [Level.CHECK]
+    choice = chosen([large], daily)
+    assert [drill.level for drill in choice.drills] == [Level.CHECK, Level.METADATA]
+    signed = policy({"metadata": "1d", "exercise": "365d"}, sign_off=["ops@example.com"])
+    choice = chosen([subject("a")], signed)
+    assert [drill.level for drill in choice.drills] == [Level.EXERCISE, Level.METADATA]
+
+
 @pytest.mark.parametrize(
     ("level", "begun"),
     [(Level.CHECK, [Level.METADATA]), (Level.METADATA, [Level.CHECK]),

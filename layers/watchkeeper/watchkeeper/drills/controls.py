@@ -48,6 +48,19 @@ def unproven(checks: Iterable[Check], controls: dict[str, Control]) -> list[str]
     ]
 
 
+def refusal(checks: Iterable[Check], controls: dict[str, Control]) -> str:
+    """Why these checks prove nothing, whatever they found; empty if nothing is against them."""
+    if not (refused := unproven(checks, controls)):
+        return ""
+    return f"{refused[0]!r} was not seen to fail where it must, and proves nothing"
+
+
+def those_of(checks: Iterable[Check], controls: dict[str, Control]) -> tuple[Control, ...]:
+    """The controls of what was asked, and of nothing else."""
+    asked = {question(check) for check in checks}
+    return tuple(control for name, control in controls.items() if name in asked)
+
+
 def _failed(checks: Iterable[Check]) -> dict[str, int]:
     """Versions by question."""
     return {question(check): check.version for check in checks if not check.passed}

@@ -118,9 +118,8 @@ def due(subject: Subject, level: Level, interval: timedelta, known: Known = NOTH
     passed = max((one.drilled_at for one in said if one.verdict is Verdict.PASSED), default=None)
     failed = max((one.drilled_at for one in said if one.verdict is Verdict.FAILED), default=None)
     if failed and (passed is None or passed < failed):
-        again = failed + min(RETRY, interval)
-        # What passed before still holds for its time, but is not waited for.
-        at = min(again, passed + interval) if passed and failed < passed + interval else again
+        # It did happen, even if what passed before runs out sooner than it can be mended.
+        at = failed + min(RETRY, interval)
     else:
         at = (passed or _owed_since(subject, known)) + interval
     last = max(said, key=lambda one: one.drilled_at, default=None)

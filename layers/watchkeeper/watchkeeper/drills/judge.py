@@ -1,18 +1,16 @@
 """The verdict of a drill: its evidence, what it proves, and what people are told."""
 
 import platform
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from watchkeeper import naming
 from watchkeeper.aws.errors import Refused
 from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint
-from watchkeeper.drills import controls, noted, objectives
+from watchkeeper.drills import controls, filing, noted, objectives
 from watchkeeper.drills.drilling import Drilling
-from watchkeeper.drills.evidence import Evidence, Point, digest
-from watchkeeper.drills.model import Check, Level, Phases, Proof, Verdict
-from watchkeeper.drills.page import page
+from watchkeeper.drills.evidence import Evidence, Point
+from watchkeeper.drills.model import Check, Level, Phases, Verdict
 from watchkeeper.news.drills import DrillsFailed, RestoreDrilled
 from watchkeeper.runs.record import Done, Failed, Report, Run
 
@@ -26,27 +24,20 @@ def ensure_judged(run: Run, cloud: Drilling, now: datetime) -> Report:
 
 
 def _judged(run: Run, cloud: Drilling, now: datetime) -> Report:
-    evidence = _evidence(run, cloud, now)
-    sequence, stored = cloud.evidence.append(
-        evidence.resource,
-        evidence.run,
-        evidence.began_at,
-        lambda number, previous: replace(evidence, sequence=number, previous=previous).to_json(),
-    )
-    filed = Evidence.of(stored)  # an earlier attempt's, if there was one
-    cloud.evidence.write_page(filed.resource, sequence, page(filed, digest(stored)))
-    proof = proof_of(filed, sequence, digest(stored), run.facts.get("remember", ""))
-    if filed.verdict is Verdict.FAILED:
-        proof = replace(proof, found=noted.read_pairs(run.facts.get("before", "")))
-    cloud.proofs.record(proof)
+    document = filing.append(_evidence(run, cloud, now), cloud.evidence)
+    filing.write_page(document, cloud.evidence)
+    filed = document.evidence  # an earlier attempt's, if there was one
+    # What passed is compared with the next time; until then, what had passed before.
+    found = "remember" if filed.verdict is Verdict.PASSED else "before"
+    cloud.proofs.record(filing.proof_of(document, noted.read_pairs(run.facts.get(found, ""))))
     cloud.begun.end(run.id, naming.parse_instant(run.facts["begun_at"]))
     told = RestoreDrilled.of(run, filed, now)
     # Of a run that failed as a run, the engine tells.
     if filed.verdict is Verdict.PASSED or run.failure:
         return Done(news=[told])
     line = f"{filed.name or filed.resource}: {filed.failure}"
-    page_ = DrillsFailed.about(run, at=now, fresh=[line], fresh_in_all=1, in_all=1)
-    return Done(news=[told, page_])
+    page = DrillsFailed.about(run, at=now, fresh=[line], fresh_in_all=1, in_all=1)
+    return Done(news=[told, page])
 
 
 def _evidence(run: Run, cloud: Drilling, now: datetime) -> Evidence:
@@ -62,12 +53,11 @@ def _evidence(run: Run, cloud: Drilling, now: datetime) -> Evidence:
     failure = run.failure or facts.get("failed") or ("" if checks else "nothing was checked")
     if not failure and level is not Level.EXERCISE:  # a person answers when they have the time
         checks.append(objectives.recovery_time(phases, objective))
-    failure = failure or _first_failure(checks) or _unproven(checks, now)
+    proven = controls.proven(now)
+    failure = failure or _first_failure(checks) or controls.refusal(checks, proven)
     if not (failure or point):
         failure = "the recovery point has been removed since it was restored"
     is_newest = point is not None and _is_newest(point, phases.asked or began_at, cloud)
-    known = controls.proven(now)
-    asked = {controls.question(check) for check in checks}
     return Evidence(
         resource=resource,
         kind=Kind.of(resource) or Kind.VOLUME,
@@ -87,7 +77,7 @@ def _evidence(run: Run, cloud: Drilling, now: datetime) -> Evidence:
         rpo_objective=cloud.objective(plan) if is_newest else None,
         rto_objective=objective,
         checks=tuple(checks),
-        controls=tuple(one for name, one in known.items() if name in asked),
+        controls=controls.those_of(checks, proven),
         versions={"python": platform.python_version()},
         cost_estimated=Decimal(facts["cost"]),
         removed=tuple(facts.get("removed", "").splitlines()),
@@ -97,13 +87,6 @@ def _evidence(run: Run, cloud: Drilling, now: datetime) -> Evidence:
 def _first_failure(checks: list[Check]) -> str:
     bad = next((one for one in checks if not one.passed), None)
     return noted.failure(bad) if bad else ""
-
-
-def _unproven(checks: list[Check], now: datetime) -> str:
-    refused = controls.unproven(checks, controls.proven(now))
-    if not refused:
-        return ""
-    return f"{refused[0]!r} was not seen to fail where it must, and proves nothing"
 
 
 def _phases(run: Run) -> Phases:
@@ -133,22 +116,3 @@ def _age(newest: datetime | None, point: RecoveryPoint | None, phases: Phases) -
     """How old the newest data was when its restore was asked for: what would have been lost."""
     newest = newest or (point.newest_data if point else None)
     return phases.asked - newest if newest and phases.asked else None
-
-
-def proof_of(evidence: Evidence, sequence: int, of: str, found: str) -> Proof:
-    """What the table remembers of a document whose digest is `of`."""
-    return Proof(
-        resource=evidence.resource,
-        level=evidence.level,
-        drilled_at=evidence.ended_at,
-        verdict=evidence.verdict,
-        point=evidence.point.id if evidence.point else "",
-        point_created_at=evidence.point.created_at if evidence.point else evidence.ended_at,
-        run=evidence.run,
-        why=evidence.failure,
-        newest_data=evidence.newest_data,
-        phases=evidence.phases,
-        sequence=sequence,
-        digest=of,
-        found=noted.read_pairs(found),
-    )

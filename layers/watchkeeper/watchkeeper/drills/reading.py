@@ -1,7 +1,7 @@
 """How a round drills what needs no restore: looked at in slices, reported; each leaves evidence."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -11,12 +11,12 @@ from watchkeeper.aws.drills import Planned
 from watchkeeper.aws.ebs_blocks import WrongChecksum
 from watchkeeper.aws.errors import NotThere, Refused
 from watchkeeper.backups.model import COUNTS, Kind, RecoveryPoint
-from watchkeeper.drills import controls
+from watchkeeper.drills import controls, filing
 from watchkeeper.drills.drilling import Drilling
-from watchkeeper.drills.evidence import Control, Evidence, Point, digest
+from watchkeeper.drills.due import READING, SAYS
+from watchkeeper.drills.evidence import Control, Evidence, Point
 from watchkeeper.drills.looks import looked_at
 from watchkeeper.drills.model import Check, Level, Proof, Verdict
-from watchkeeper.drills.page import page
 from watchkeeper.news.base import LINE, LINES
 from watchkeeper.news.drills import DrillsFailed, DrillsReported
 from watchkeeper.runs.record import Done, Report, Run, Waiting
@@ -46,7 +46,7 @@ def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
     read = [planned for planned in slice_ if not planned.is_restore]
     proofs = [_drill(run, planned, cloud, now) for planned in read]
     failed = [proof for proof in proofs if proof.verdict is Verdict.FAILED]
-    fresh = [one for one in failed if _is_fresh(one, cloud)]
+    fresh = [one for one in failed if is_fresh(one, _known(run, one, cloud))]
     for proof in proofs:
         cloud.proofs.record(proof)
     names = {planned.resource: planned.name for planned in slice_}
@@ -61,14 +61,26 @@ def ensure_looked(run: Run, cloud: Drilling, now: datetime) -> Report:
     return Waiting("the next slice", until=now, facts=facts)
 
 
-def _is_fresh(proof: Proof, cloud: Drilling) -> bool:
-    """Whether people have not been told: of a failure at this level, or at another one for the very
-    same reason. What an earlier attempt of this run has recorded was not told yet.
+def _known(run: Run, failed: Proof, cloud: Drilling) -> list[Proof]:
+    """What was proved of its resource before this round. What an earlier attempt of this round has
+    recorded was not told yet.
     """
+    of_this = {naming.drill_id(run.id, level.value) for level in READING}
+    newest = (cloud.proofs.newest(failed.resource, level) for level in Level)
+    return [one for one in newest if one and one.run not in of_this]
+
+
+def is_fresh(failed: Proof, known: Collection[Proof]) -> bool:
+    """Whether people have not been told of a failure: since its level was last well, nothing has
+    failed at it, and at no other one for the very same reason. `known` is the newest of each level.
+    """
+    passed = [one for one in known if one.verdict is Verdict.PASSED]
+    well = max((one.drilled_at for one in passed if one.level in SAYS[failed.level]), default=None)
     return not any(
-        known.verdict is Verdict.FAILED and (level is proof.level or known.why == proof.why)
-        for level in Level
-        if (known := cloud.proofs.newest(proof.resource, level)) and known.run != proof.run
+        one.verdict is Verdict.FAILED
+        and (well is None or one.drilled_at > well)
+        and (one.level is failed.level or one.why == failed.why)
+        for one in known
     )
 
 
@@ -111,12 +123,10 @@ def _drill(run: Run, planned: Planned, cloud: Drilling, now: datetime) -> Proof:
     point = next((one for one in history if planned.point and one.id == planned.point), None)
     checks, failure = _asked(run, planned, point, history, cloud, now)
     proven = controls.proven(now)
-    if not failure and (refused := controls.unproven(checks, proven)):
-        failure = f"{refused[0]!r} was not seen to fail where it must, and proves nothing"
+    failure = failure or controls.refusal(checks, proven)
     if not failure and (bad := next((one for one in checks if not one.passed), None)):
         failure = f"{bad.name}: expected {bad.expected}, found {bad.found}"
-    asked = {controls.question(check) for check in checks}
-    of_these = tuple(control for name, control in proven.items() if name in asked)
+    of_these = controls.those_of(checks, proven)
     evidence = _evidence(run, planned, point, checks, failure, of_these, now)
     return _filed(run, planned, evidence, cloud)
 
@@ -173,27 +183,10 @@ def _evidence(
 
 
 def _filed(run: Run, planned: Planned, evidence: Evidence, cloud: Drilling) -> Proof:
-    """Append the evidence to its chain. What an earlier attempt has filed stands."""
-
-    def document(sequence: int, previous: str) -> bytes:
-        return replace(evidence, sequence=sequence, previous=previous).to_json()
-
-    sequence, stored = cloud.evidence.append(
-        planned.resource, evidence.run, run.entered_at, document
-    )
-    filed = Evidence.of(stored)
+    """What an earlier attempt has filed stands."""
+    filed = filing.append(evidence, cloud.evidence)
     # If it has crashed on its page, an earlier attempt has filed its checks.
-    if run.attempts <= TRIES or not filed.checks:
-        cloud.evidence.write_page(planned.resource, sequence, page(filed, digest(stored)))
-    return Proof(
-        resource=planned.resource,
-        level=planned.level,
-        drilled_at=filed.ended_at,
-        verdict=filed.verdict,
-        point=planned.point,
-        point_created_at=filed.point.created_at if filed.point else filed.ended_at,
-        run=filed.run,
-        why=filed.failure,
-        sequence=sequence,
-        digest=digest(stored),
-    )
+    if run.attempts <= TRIES or not filed.evidence.checks:
+        filing.write_page(filed, cloud.evidence)
+    # Of a point that has been removed since it was chosen, the evidence holds nothing.
+    return replace(filing.proof_of(filed), point=planned.point)

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from math import floor
 from typing import TYPE_CHECKING
 
-from watchkeeper.drills import points
+from watchkeeper.backups.model import RecoveryPoint
+from watchkeeper.drills import costs, points
 from watchkeeper.drills.costs import STANDARD, UNKNOWN_SHAPE, Estimate, estimate
 from watchkeeper.drills.due import (
     ARCHIVE_WAIT,
@@ -176,6 +177,13 @@ class _Times:
         return len(self.restoring) / (AHEAD / timedelta(days=1))
 
 
+def _answers_today(point: RecoveryPoint, level: Level) -> bool:
+    """Whether lower levels can wait for its answer. What the archive gives back may take three
+    days, a large database ten hours, a person's signature as long as they let it.
+    """
+    return point.place.tier == STANDARD and costs.expected(point, level) <= READING_GRACE
+
+
 # ── Within the budget ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -204,7 +212,7 @@ class _Taking:
         self.saving_for = ""
         """Whose drill the rest of the month's money is kept for."""
         self.answered: set[str] = set()
-        """Who is drilled now, or cannot be: lower levels have nothing to add today."""
+        """Who is drilled now, soon over, or cannot be: lower levels have nothing to add today."""
         self.waiting: set[str] = set()
         """Who would have something restored, if the budget or the time allowed it."""
 
@@ -245,7 +253,7 @@ class _Taking:
         self.unknown += [f"{subject.name or subject.resource}: {one}" for one in expected.unknown]
         if level not in READING:
             self.restoring.add(subject.resource)
-        if taken.point.place.tier == STANDARD:  # or the answer may take three days
+        if _answers_today(taken.point, level):
             self.answered.add(subject.resource)
 
     def _put_off(self, wanted: Due, why: str, cost: float, *, must: bool) -> None:
