@@ -64,6 +64,12 @@ verify-evidence: $(READY)  ## Check the chains of evidence in BUCKET, or in FOLD
 	@[ "$(BUCKET)$(FOLDER)" ] || { echo "Say where: make verify-evidence BUCKET=name, or FOLDER=path" >&2; exit 2; }
 	@$(RUN) -m watchkeeper.drills.verify $(if $(FOLDER),--folder "$(FOLDER)") $(BUCKET) $(ARGS)
 
+INCIDENT ?=
+replay: $(READY)  ## Make the report of INCIDENT again from its evidence in BUCKET, or in FOLDER, and compare
+	@[ "$(INCIDENT)" ] && [ "$(BUCKET)$(FOLDER)" ] || \
+		{ echo "Say which: make replay BUCKET=name INCIDENT=id, or FOLDER=path" >&2; exit 2; }
+	@$(RUN) -m watchkeeper.triage.replay $(if $(FOLDER),--folder "$(FOLDER)",$(BUCKET)) $(INCIDENT) $(ARGS)
+
 ##@ Change it
 
 test: $(READY)  ## Run the tests; TESTS=tests/unit for some of them, ARGS=-x for pytest's options
@@ -151,4 +157,4 @@ $(SAM_READY) $(CHECKOV_READY) $(MINISTACK_READY): .tools/%/.ready: uv.lock $(REA
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
 	@touch $@
 
-.PHONY: help demo cloud deploy-local invoke verify-evidence test check check-code check-template check-locks fix bench evaluate rules year restores drills-year lock build clean
+.PHONY: help demo cloud deploy-local invoke verify-evidence replay test check check-code check-template check-locks fix bench evaluate rules year restores drills-year lock build clean

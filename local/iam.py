@@ -371,6 +371,7 @@ def _present(condition: Condition, request: Request, tags_of: TagsOf) -> tuple[s
 DENIALS: Mapping[str, tuple[str, int]] = {
     "application-autoscaling": ("AccessDeniedException", 400),
     "backup": ("AccessDeniedException", 403),
+    "cloudtrail": ("AccessDeniedException", 400),
     "cloudwatch": ("AccessDenied", 403),
     "dynamodb": ("AccessDeniedException", 400),
     "ebs": ("AccessDeniedException", 403),
@@ -378,6 +379,7 @@ DENIALS: Mapping[str, tuple[str, int]] = {
     "kms": ("AccessDeniedException", 400),
     "lambda": ("AccessDeniedException", 403),
     "logs": ("AccessDeniedException", 400),
+    "pi": ("NotAuthorizedException", 400),
     "rds": ("AccessDenied", 403),
     "resourcegroupstaggingapi": ("AccessDeniedException", 400),
     "s3": ("AccessDenied", 403),

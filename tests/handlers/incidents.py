@@ -1,5 +1,5 @@
-"""An account in which things break: a function and a database, days of their metrics, their logs, an
-audit trail, and alarms on them.
+"""An account in which things break: a function and a database, days of their metrics, their logs,
+an audit trail, and alarms on them.
 """
 
 import json
@@ -113,9 +113,7 @@ class Account:
     def reports(self) -> list[dict[str, Any]]:
         """Of all incidents, look after look."""
         found = [
-            json.loads(body)
-            for key, body in self.objects().items()
-            if key.endswith("/report.json")
+            json.loads(body) for key, body in self.objects().items() if key.endswith("/report.json")
         ]
         return sorted(found, key=lambda one: (one["since"], one["incident"], one["look"]))
 
@@ -139,7 +137,9 @@ class Account:
             for one in self.cloud.functions.invocations
             if one.function.logical_id == "TriageIncidents" and not one.ok
         ]
-        return errors + [str(one) for one in (self.cloud.guard.refusals if self.cloud.guard else ())]
+        return errors + [
+            str(one) for one in (self.cloud.guard.refusals if self.cloud.guard else ())
+        ]
 
 
 @contextmanager

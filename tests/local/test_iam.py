@@ -1283,6 +1283,7 @@ def test_every_service_has_its_way_to_say_no() -> None:
     account = Account("111122223333", "eu-west-1", has_object=lambda _: True)
     guard = Guard(nothing_allowed, resolver(nothing_allowed), account)
     calls: dict[str, tuple[str, dict[str, Any]]] = {
+        "cloudtrail": ("LookupEvents", {}),
         "cloudwatch": ("ListMetrics", {}),
         "dynamodb": ("Scan", {"TableName": "state"}),
         "ebs": ("ListSnapshotBlocks", {"SnapshotId": "snap-1"}),
@@ -1290,6 +1291,7 @@ def test_every_service_has_its_way_to_say_no() -> None:
         "kms": ("DescribeKey", {"KeyId": "1234"}),
         "lambda": ("Invoke", {"FunctionName": "f"}),
         "logs": ("FilterLogEvents", {"logGroupName": "/a"}),
+        "pi": ("GetResourceMetrics", {"ServiceType": "RDS", "Identifier": "db-ABC"}),
         "resourcegroupstaggingapi": ("GetResources", {}),
         "s3": ("GetObject", EVIDENCE),
         "sns": ("Publish", {"TopicArn": "arn:t"}),

@@ -21,6 +21,7 @@ KEY = "arn:aws:kms:eu-west-1:111122223333:key/1234"
 SNAPSHOT = "arn:aws:ec2:eu-west-1::snapshot/snap-1"
 ANY_SNAPSHOT = "arn:aws:ec2:eu-west-1::snapshot/*"
 PARAMETER = "arn:aws:ssm:eu-west-1:111122223333:parameter"
+ALARMS = "arn:aws:cloudwatch:eu-west-1:111122223333"
 LOG_GROUP = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/f"
 
 DATABASE = "arn:aws:rds:eu-west-1:111122223333:db"
@@ -822,6 +823,18 @@ OTHERS = [
         [("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": ("Watchkeeper",)})],
     ),
     Call("cloudwatch", "GetMetricData", {}, [("cloudwatch:GetMetricData", "*", {})]),
+    Call(
+        "cloudwatch",
+        "DescribeAlarmContributors",
+        {"AlarmName": "a"},
+        [("cloudwatch:DescribeAlarmContributors", f"{ALARMS}:alarm:a", {})],
+    ),
+    Call(
+        "cloudwatch",
+        "GetAlarmMuteRule",
+        {"AlarmMuteRuleName": "m"},
+        [("cloudwatch:GetAlarmMuteRule", f"{ALARMS}:alarm-mute-rule:m", {})],
+    ),
     Call(
         "logs",
         "CreateLogGroup",

@@ -12,6 +12,7 @@ ALL_DIFFERENT = {
     "PagesEmail": "on-call@example.com",
     "EvidenceRetentionMode": "COMPLIANCE",
     "EvidenceRetentionDays": "30",
+    "IncidentRetentionDays": "90",
     "LogRetentionDays": "365",
     "LogLevel": "DEBUG",
     "DrillNetwork": "10.99.7.0/24",

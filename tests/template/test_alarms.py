@@ -93,6 +93,16 @@ def test_ten_minutes_without_a_completed_sweep_breach(stack: Stack) -> None:
     assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"] == 10
 
 
+def test_twenty_minutes_without_a_look_for_lost_alarms_breach(stack: Stack) -> None:
+    (name,) = stack.alarms_on("Watchkeeper", "AlarmsLookedFor", "service", "stack")
+    alarm = stack.properties(name)
+    assert name == "TriageSilentAlarm"
+    assert alarm["TreatMissingData"] == "breaching"
+    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Sum", "LessThanThreshold")
+    assert (alarm["Period"], alarm["Threshold"]) == (300, 1)  # each tick counts one
+    assert alarm["EvaluationPeriods"] == alarm["DatapointsToAlarm"] == 4
+
+
 def test_alarms_that_take_silence_for_trouble_wait_for_who_speaks(stack: Stack) -> None:
     others = {
         "DrillsOverdueAlarm": "DrillRestoresTick",

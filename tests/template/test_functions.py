@@ -7,7 +7,10 @@ from tests.template.stack import ROOT, Data, Stack
 
 
 def test_functions_are_named_for_their_folders(source: Data, stack: Stack) -> None:
-    known = {"TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources", "SweepRuns"}
+    known = {
+        "TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources", "TriageIncidents",
+        "SweepRuns",
+    }  # fmt: skip
     assert known <= stack.functions.keys()
     for name in stack.functions:
         assert source["Resources"][name]["Properties"]["CodeUri"] == f"functions/{folder(name)}/"
@@ -50,7 +53,12 @@ def test_every_function_is_told_where_its_things_are(usual: Stack, different: St
             variables = function["Environment"]["Variables"]
             isolation = {each for each in variables if each.startswith("DRILL_")}
             assert bool(isolation) == (name == "DrillRestores")  # test_isolation.py has the values
+            of_triage = {
+                "INCIDENTS_BUCKET": stack.ref("IncidentsBucket"),
+                "TRAIL_GROUP": stack.ref("TrailLog"),
+            }
             assert {each: variables[each] for each in variables.keys() - isolation} == {
+                **(of_triage if name == "TriageIncidents" else {}),
                 "TABLE_NAME": stack.ref("Table"),
                 "NEWS_TOPIC_ARN": stack.ref("NewsTopic"),
                 "PAGES_TOPIC_ARN": stack.ref("PagesTopic"),
@@ -109,7 +117,8 @@ def test_every_queue_belongs_to_a_function(stack: Stack) -> None:
     belonging = {
         f"{name}{kind}" for name in stack.functions for kind in ("Undelivered", "Unhandled")
     }
-    assert stack.of_type("AWS::SQS::Queue").keys() == belonging
+    # And one that brings alarms, of which a function reads.
+    assert stack.of_type("AWS::SQS::Queue").keys() == belonging | {"AlarmsQueue"}
 
 
 def test_logs_queues_and_alarms_stand_directly_below_their_function(source: Data) -> None:

@@ -1,5 +1,6 @@
 """Least privilege, as the policies say it: what each role may do, to what, on which condition."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,13 +13,22 @@ from tests.template.stack import Data, Stack, allowed, as_list
 from watchkeeper import naming
 from watchkeeper.policy import DOCUMENT
 
-FUNCTIONS = ["TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources", "SweepRuns"]
+FUNCTIONS = [
+    "TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources", "TriageIncidents",
+    "SweepRuns",
+]  # fmt: skip
 
 LISTS_ONLY = {
     "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:DescribeScalingPolicies",
     "application-autoscaling:DescribeScheduledActions",
     "backup:ListBackupVaults",
+    "cloudtrail:DescribeTrails",
+    "cloudtrail:LookupEvents",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListAlarmMuteRules",
+    "cloudwatch:ListMetrics",
     "dynamodb:ListBackups",
     "dynamodb:ListTables",
     "ec2:DescribeImages",
@@ -29,12 +39,16 @@ LISTS_ONLY = {
     "ec2:DescribeVolumeStatus",
     "ec2:DescribeVolumes",
     "ec2:DescribeVpcEndpoints",
+    "logs:GetLogRecord",
+    "logs:GetQueryResults",
+    "logs:StopQuery",
     "rds:DescribeAccountAttributes",
     "rds:DescribeDBClusterSnapshots",
     "rds:DescribeDBClusters",
     "rds:DescribeDBInstanceAutomatedBackups",
     "rds:DescribeDBInstances",
     "rds:DescribeDBSnapshots",
+    "rds:DescribeEvents",
     "ssm:DescribeInstanceInformation",
     "ssm:DescribeParameters",
     "ssm:GetCommandInvocation",
@@ -42,7 +56,7 @@ LISTS_ONLY = {
     "ssm:ListCommands",
     "tag:GetResources",
 }
-"""Actions that read lists, for which AWS takes no narrower resource than everything. RDS takes
+"""Actions that read lists, or by a token that only who asked was given, for which AWS takes no narrower resource than everything. RDS takes
 `db:*` for all instances and so on, which is as wide.
 """
 
@@ -86,7 +100,13 @@ def documents(stack: Stack) -> Iterator[tuple[str, Data]]:
             yield logical_id, policy["PolicyDocument"]
         for key in ("PolicyDocument", "KeyPolicy", "AssumeRolePolicyDocument"):
             if key in properties:
-                yield logical_id, properties[key]
+                yield logical_id, as_document(properties[key])
+
+
+def as_document(given: Any) -> Data:
+    """CloudWatch Logs takes its policies as text."""
+    document: Data = json.loads(given) if isinstance(given, str) else given
+    return document
 
 
 # ── Of all ───────────────────────────────────────────────────────────────────────────────────────
@@ -134,7 +154,7 @@ def test_what_we_write_about_rights_reads_as_sentences(source: Data) -> None:
             properties.get("PolicyDocument"),
             properties.get("KeyPolicy"),
         ]
-        for document in filter(None, written):
+        for document in (as_document(one.get("Fn::Sub", one)) for one in written if one):
             sids = [statement["Sid"] for statement in document["Statement"]]
             assert len(set(sids)) == len(sids)
             for sid in sids:
@@ -284,7 +304,7 @@ def test_the_operators_keys_are_looked_at_and_used_by_aws_alone(
         {stack.arn("TopicsKey"): None} if action in {"kms:Decrypt", "kms:GenerateDataKey"} else {}
     )
     assert granted(stack, "TakeBackups", action) == {KEYS: condition, **topics}
-    for function in ("ExpireBackups", "SweepRuns"):
+    for function in ("ExpireBackups", "TriageIncidents", "SweepRuns"):
         assert granted(stack, function, action) == topics
 
 
@@ -359,6 +379,7 @@ def test_what_is_in_the_bucket_is_written_once_and_by_who_must(stack: Stack) -> 
         ("ExpireBackups", read),
         ("DrillRestores", read | proved),
         ("RecoverResources", read | {("s3:PutObject", recoveries)}),
+        ("TriageIncidents", {("s3:PutObject", f"{stack.arn('IncidentsBucket')}/incidents/*")}),
         ("SweepRuns", set()),
     ):
         assert expected == {
@@ -463,6 +484,7 @@ def test_nobody_may_delete_items_or_scan_but_for_samples(stack: Stack) -> None:
             "dynamodb:DescribeBackup", "dynamodb:ListTables", "dynamodb:RestoreTableFromBackup",
         },
         "RecoverResources": LOOKS_AT_TABLES | {"dynamodb:RestoreTableFromBackup"},
+        "TriageIncidents": set[str](),
         "SweepRuns": set[str](),
     }  # fmt: skip
     for function in stack.functions:
@@ -488,6 +510,10 @@ RECOVERY = naming.run_key(naming.by_hand_id("recover", "try-1"))["pk"]
 PROOF = naming.proof_pk("arn:aws:rds:eu-central-1:123456789012:db:orders")
 POLICY = naming.policy_key("backups")["pk"]
 POLICY_OF_DRILLS = naming.policy_key("drills")["pk"]
+POLICY_OF_TRIAGE = naming.policy_key("triage")["pk"]
+INCIDENT = naming.incident_key("3f9d1c0a7be24856")["pk"]
+BOOK = naming.book_key("stack")["pk"]
+LOOKS = naming.run_key(naming.incident_run("3f9d1c0a7be24856"))["pk"]
 COVERAGE = naming.coverage_pk("backups")
 STOP = naming.STOP_KEY["pk"]
 RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
@@ -505,6 +531,10 @@ RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
         (PROOF, {"DrillRestores"}, {"DrillRestores"}),
         (RECOVERY, {"RecoverResources"}, {"RecoverResources"}),
         (POLICY_OF_DRILLS, {"DrillRestores"}, {"DrillRestores"}),
+        *[
+            (key, {"TriageIncidents"}, {"TriageIncidents"})
+            for key in (POLICY_OF_TRIAGE, INCIDENT, BOOK, LOOKS)
+        ],
         (EXPIRY, {"ExpireBackups"}, {"ExpireBackups"}),
         (
             POINT,
@@ -514,7 +544,14 @@ RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
         (OTHERS, {"TakeBackups"}, {"TakeBackups", "DrillRestores", "RecoverResources"}),
         (POLICY, {"TakeBackups"}, {"TakeBackups", "ExpireBackups", "DrillRestores", "SweepRuns"}),
         (COVERAGE, {"TakeBackups"}, {"TakeBackups", "DrillRestores", "SweepRuns"}),
-        (STOP, set(), {"TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources"}),
+        (
+            STOP,
+            set(),
+            {
+                "TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources",
+                "TriageIncidents",
+            },
+        ),
         (RECEIPT, set(), set()),
     ],
 )
@@ -551,6 +588,23 @@ def test_the_sweep_changes_nothing(stack: Stack) -> None:
     }  # fmt: skip
 
 
+CHANGES = re.compile(
+    "(Create|Put|Update|Modify|Delete|Start|Stop|Set|Enable|Disable|Tag|Untag|Add|Remove|Send|Copy)"
+)
+
+
+def test_triage_changes_nothing_that_it_looks_at(stack: Stack) -> None:
+    """What it may do besides reading: its own items, reports, news, and queries of logs."""
+    changes = {one for one in actions(stack, "TriageIncidents") if CHANGES.match(one.split(":")[1])}
+    assert changes == {
+        "dynamodb:PutItem", "dynamodb:UpdateItem", "logs:StartQuery", "logs:StopQuery",
+        "s3:PutObject", "sqs:DeleteMessage", "sqs:SendMessage",
+    }  # fmt: skip
+    assert granted(stack, "TriageIncidents", "sqs:DeleteMessage") == {
+        stack.arn("AlarmsQueue"): None
+    }
+
+
 # ── Policy, topics, key ──────────────────────────────────────────────────────────────────────────
 
 
@@ -568,7 +622,11 @@ def test_a_policy_is_read_by_who_follows_it_and_only_where_it_is(
 ) -> None:
     parameter = "arn:aws:ssm:us-east-1:123456789012:parameter"
     for stack, path in ((usual, "/watchkeeper/policy"), (different, "/operations/night-watch")):
-        for function, policy in (("TakeBackups", "backups"), ("DrillRestores", "drills")):
+        for function, policy in (
+            ("TakeBackups", "backups"),
+            ("DrillRestores", "drills"),
+            ("TriageIncidents", "triage"),
+        ):
             read = resources_of(stack, function, "ssm:GetParameter")
             secrets = [f"{parameter}/watchkeeper/drill-secrets/stack/*"]
             beside = secrets if function == "DrillRestores" else []
@@ -584,6 +642,7 @@ def test_a_policy_is_read_by_who_follows_it_and_only_where_it_is(
         ("ExpireBackups", ["NewsTopic", "PagesTopic"]),
         ("DrillRestores", ["NewsTopic", "PagesTopic"]),
         ("RecoverResources", ["NewsTopic", "PagesTopic"]),
+        ("TriageIncidents", ["NewsTopic", "PagesTopic"]),
         ("SweepRuns", ["NewsTopic"]),
     ],
 )

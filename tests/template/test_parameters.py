@@ -105,11 +105,18 @@ def test_no_resource_has_a_physical_name_so_two_stacks_fit_in_one_account(stack:
         "Name", "TableName", "BucketName", "QueueName", "TopicName", "FunctionName", "LayerName",
         "LogGroupName", "AlarmName", "RoleName", "PolicyName", "AliasName", "GroupName",
     }  # fmt: skip
-    refers_to_a_function = {"AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission"}
+    refers_to_a_function = {
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::EventSourceMapping",
+        "AWS::Lambda::Permission",
+    }
+    # EventBridge writes only to log groups whose names begin so.
+    with_the_stacks_name = {"TrailLog": "/aws/events/stack-trail", "TrailLogPolicy": "stack-trail"}
     for logical_id, resource in stack.resources.items():
         fixed = names & resource.get("Properties", {}).keys()
         if resource["Type"] in refers_to_a_function:
             fixed -= {"FunctionName"}
         if resource["Type"] == "AWS::Lambda::LayerVersion":
             fixed -= {"LayerName"}  # a name for versions, which each stack adds to on its own
-        assert not fixed, logical_id
+        named = {resource["Properties"][each] for each in fixed}
+        assert named == {with_the_stacks_name[logical_id]} if fixed else True, logical_id

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from local import account
-from local.aws import rds_restores
+from local.alarms import Alarms
+from local.aws import alarm_states, logs, performance_insights, rds_restores
 from local.aws.ec2 import installed_in
 from local.aws.ssm_commands import create_script_document
 from local.cloud import Cloud
 from local.iam import granted_actions
+from tests.handlers import incidents as broken
 from watchkeeper import naming
+from watchkeeper.aws.clock import utc_now
 from watchkeeper.aws.iam import needed_by
 from watchkeeper.backups.expire import ExpireBackups
 from watchkeeper.backups.take import TakeBackups
@@ -29,7 +32,12 @@ from watchkeeper.settings import (
     RecoverResourcesSettings,
     SweepRunsSettings,
     TakeBackupsSettings,
+    TriageIncidentsSettings,
 )
+from watchkeeper.triage import log_choice, log_queries
+from watchkeeper.triage.composed import triaging_in
+from watchkeeper.triage.policy import TriagePolicy
+from watchkeeper.triage.respond import TriageIncidents
 
 ENVIRONMENT = {
     "STACK_NAME": "watchkeeper",
@@ -49,12 +57,15 @@ ENVIRONMENT = {
     "DRILL_IMAGE": "ami-1",
     "DRILL_INSTANCE_TYPE": "t4g.small",
     "DRILL_SECRETS": "/watchkeeper/drill-secrets/watchkeeper",
+    "INCIDENTS_BUCKET": "incidents",
+    "TRAIL_GROUP": "/aws/events/watchkeeper-trail",
 }
 SERVICES: dict[str, Callable[[], Any]] = {
     "TakeBackups": lambda: TakeBackups(TakeBackupsSettings.read(ENVIRONMENT)),
     "ExpireBackups": lambda: ExpireBackups(ExpireBackupsSettings.read(ENVIRONMENT)),
     "DrillRestores": lambda: DrillRestores(DrillRestoresSettings.read(ENVIRONMENT)),
     "RecoverResources": lambda: RecoverResources(RecoverResourcesSettings.read(ENVIRONMENT)),
+    "TriageIncidents": lambda: TriageIncidents(TriageIncidentsSettings.read(ENVIRONMENT)),
     "SweepRuns": lambda: SweepRuns(SweepRunsSettings.read(ENVIRONMENT)),
 }
 FUNCTIONS = list(SERVICES)
@@ -71,18 +82,25 @@ BY_LAMBDA = {
     "xray:GetSamplingStatisticSummaries": "tracing is switched on in the template",
     "sqs:SendMessage": "Lambda sends an event that failed three times to its dead-letter queue",
 }
+# The same, of the queue that Lambda reads for TriageIncidents.
+READ_BY_LAMBDA = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
 # Declared by a method of a shared adapter that this function does not call, and so not granted.
 NOT_CALLED: dict[str, dict[str, str]] = {
     "TakeBackups": {},
     "ExpireBackups": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
     "DrillRestores": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
     "RecoverResources": {"dynamodb:BatchGetItem": "RunTable.find_many: only a night has shards"},
+    "TriageIncidents": {
+        "s3:GetObject": "ReportReader: only whoever replays a look reads it",
+        "s3:ListBucket": "ReportReader: the same",
+    },
     "SweepRuns": {
         "dynamodb:PutItem": "PolicyTable.accept: only TakeBackups accepts a policy",
         "dynamodb:UpdateItem": "CoverageTable: only TakeBackups starts nights and reports them",
     },
 }
 
+BY_TABLE = 'SELECT SUM(ThrottledRequests) FROM "AWS/DynamoDB" GROUP BY TableName'
 DOCUMENT = "watchkeeper-postgresql"
 ENCRYPTED = "harbour-passports"
 """A table under a key of its owner's, as the seeded account has none."""
@@ -118,13 +136,18 @@ def parts(thing: object) -> Iterator[object]:
 
 def declared(function: str) -> set[str]:
     service = SERVICES[function]()
+    if function == "TriageIncidents":  # it is put together by the policy of the moment
+        cloud = triaging_in(
+            service.settings, service.incidents, service.states, TriagePolicy(), utc_now
+        )
+        return set(needed_by(*adapters(service), *adapters(cloud)))
     if function != "SweepRuns":
         assert service.cloud  # made when first used
     return set(needed_by(*adapters(service)))
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
+def cloud(incidents: Cloud) -> Iterator[Cloud]:
     """Hours in which every function does all that it can, each call judged by its role.
 
     People do their part: they ask by hand, enable a key, hide manifests, restore the table.
@@ -160,6 +183,100 @@ def cloud() -> Iterator[Cloud]:
         restore(cloud)
         recover(cloud)
         yield cloud
+
+
+@pytest.fixture(scope="module")
+def incidents() -> Cloud:
+    """An hour in which a function and databases break, each call judged by the role that looks.
+
+    It is over: there is one box at a time, and of this one only what was seen is asked.
+    """
+    with pytest.MonkeyPatch.context() as patch, broken.account() as made:
+        patch.setattr(log_queries, "PAUSE", 0.0)
+        patch.setattr(log_choice, "SMALL", 1_000)  # bytes: so that queries read the logs
+        with pytest.MonkeyPatch.context() as watching:
+            watching.setattr(Alarms, "watch", lambda *_: None)  # the box evaluates no queries
+            query(made)
+        watch(made)
+        made.until(broken.BEGINS)
+        breaks(made)
+    return made.cloud
+
+
+def query(made: broken.Account) -> None:
+    """An alarm over a query, of which one contributor is in ALARM."""
+    made.cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName="throttled",
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        Metrics=[{"Id": "q1", "Expression": BY_TABLE, "Period": 60, "ReturnData": True}],
+    )
+    alarm_states.installed_in(made.cloud).contributors["throttled"] = [
+        {
+            "ContributorId": "c1",
+            "ContributorAttributes": {"TableName": "carts"},
+            "StateReason": "too much",
+            "StateTransitionedTimestamp": broken.BEGINS,
+        }
+    ]
+
+
+def watch(made: broken.Account) -> None:
+    """What the account lacks of what there is to look at: a cluster, a mute rule, a choosy trail."""
+    made.cloud.client("cloudtrail").put_event_selectors(
+        TrailName="management-events",
+        EventSelectors=[{"ReadWriteType": "All", "IncludeManagementEvents": True}],
+    )
+    aws = made.cloud.client("cloudwatch")
+    made.cloud.client("rds").create_db_cluster(
+        DBClusterIdentifier="ledger",
+        Engine="aurora-postgresql",
+        MasterUsername="harbour",
+        MasterUserPassword="correct-horse-battery",
+    )
+    aws.put_metric_alarm(
+        AlarmName="ledger-connections",
+        Namespace="AWS/RDS",
+        MetricName="DatabaseConnections",
+        Dimensions=[{"Name": "DBClusterIdentifier", "Value": "ledger"}],
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+        Period=60,
+        Statistic="Maximum",
+        Threshold=90,
+    )
+    aws.put_alarm_mute_rule(
+        Name="move",
+        Rule={"Schedule": {"Expression": "at(2026-11-23T00:00)", "Duration": "P1D"}},
+        MuteTargets={"AlarmNames": ["something-else"]},
+    )
+
+
+def breaks(made: broken.Account) -> None:
+    """The function fails on its database. At the last look the trail is switched off, and queries
+    are not answered.
+    """
+    now = made.cloud.clock.now()
+    made.happened("lambda UpdateFunctionCode20150331v2", broken.CHECKOUT, timedelta(0))
+    for number in range(5):
+        at = now + number * broken.MINUTE
+        made.until(at)
+        long = f"ERROR no connection {number} " + "at harbour.pay.Connection " * 100
+        made.say(broken.GROUP, *((at, long) for _ in range(3)))
+        performance_insights.put(
+            made.cloud, broken.ORDERS, at, 9.0, wait=("Lock", "tuple"), statement="UPDATE orders"
+        )
+        made.measure(broken.CHECKOUT, at, Errors=20, Invocations=50)
+        made.measure(broken.ORDERS, at, DatabaseConnections=99)
+    for alarm in ("ledger-connections", "throttled"):
+        made.cloud.client("cloudwatch").set_alarm_state(
+            AlarmName=alarm, StateValue="ALARM", StateReason="too many"
+        )
+    made.until(now + 10 * broken.MINUTE)
+    logs.installed_in(made.cloud).polls = 10_000
+    made.cloud.client("cloudtrail").stop_logging(Name="management-events")
+    made.until(now + broken.HOUR)
 
 
 def drill(cloud: Cloud, resource: str, level: str) -> None:
@@ -311,24 +428,28 @@ def forget_points(cloud: Cloud, resource: str) -> None:
         dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("pk", "sk")})
 
 
-def test_nobody_was_refused_anything(cloud: Cloud) -> None:
-    assert cloud.guard is not None
-    assert cloud.guard.refusals == []
-    assert [one.error for one in cloud.functions.invocations if one.error] == []
+def test_nobody_was_refused_anything(cloud: Cloud, incidents: Cloud) -> None:
+    for one in (cloud, incidents):
+        assert one.guard is not None
+        assert one.guard.refusals == []
+        assert [each.error for each in one.functions.invocations if each.error] == []
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_role_grants_exactly_what_its_adapters_declare(cloud: Cloud, function: str) -> None:
     granted = granted_actions(cloud.template, function)
 
-    assert granted - set(BY_LAMBDA) == declared(function) - set(NOT_CALLED[function])
+    reads = READ_BY_LAMBDA if function == "TriageIncidents" else set()
+    assert granted - set(BY_LAMBDA) - reads == declared(function) - set(NOT_CALLED[function])
+    assert reads <= granted
     assert granted & set(BY_LAMBDA), "the list of what Lambda itself needs is out of date"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_what_is_declared_was_seen(cloud: Cloud, function: str) -> None:
-    assert cloud.guard is not None
-    seen = set(cloud.guard.seen[function])
+def test_what_is_declared_was_seen(cloud: Cloud, incidents: Cloud, function: str) -> None:
+    guard = (incidents if function == "TriageIncidents" else cloud).guard
+    assert guard is not None
+    seen = set(guard.seen[function])
 
     assert seen <= declared(function)
     assert declared(function) - seen == set(NOT_CALLED[function])

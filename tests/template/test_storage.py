@@ -1,8 +1,10 @@
 """State, evidence, topics and queues: encrypted, private, hard to lose."""
 
+import json
+
 import pytest
 
-from tests.template.stack import Data, Stack, refuses_plain_text
+from tests.template.stack import Data, Stack, as_list, refuses_plain_text
 
 RETAINED = {
     "Table",
@@ -105,6 +107,63 @@ def test_evidence_is_reached_over_tls_only(stack: Stack) -> None:
     assert refusal["Resource"] == [stack.arn("EvidenceBucket"), f"{stack.arn('EvidenceBucket')}/*"]
 
 
+# ── The bucket of incidents ──────────────────────────────────────────────────────────────────────
+
+
+def test_reports_are_kept_like_evidence_but_for_the_lock(stack: Stack) -> None:
+    """What is quoted from logs may have to be removed: docs/decisions/0015 says why."""
+    reports, evidence = stack.properties("IncidentsBucket"), stack.properties("EvidenceBucket")
+    for name in (
+        "VersioningConfiguration",
+        "BucketEncryption",
+        "PublicAccessBlockConfiguration",
+        "OwnershipControls",
+    ):
+        assert reports[name] == evidence[name]
+    assert not {name for name in reports if "ObjectLock" in name}
+    policy = stack.properties("IncidentsBucketPolicy")
+    assert policy["Bucket"] == stack.ref("IncidentsBucket")
+    assert refuses_plain_text(policy["PolicyDocument"])
+    (refusal,) = policy["PolicyDocument"]["Statement"]
+    bucket = stack.arn("IncidentsBucket")
+    assert (refusal["Action"], refusal["Resource"]) == ("s3:*", [bucket, f"{bucket}/*"])
+
+
+@pytest.mark.parametrize(("fixture", "days"), [("usual", "400"), ("different", "90")])
+def test_reports_are_forgotten_when_the_operator_says(
+    request: pytest.FixtureRequest, fixture: str, days: str
+) -> None:
+    bucket = request.getfixturevalue(fixture).properties("IncidentsBucket")
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["Status"] == "Enabled"
+    assert str(rule["ExpirationInDays"]) == days
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert not {"Prefix", "TagFilters"} & rule.keys()
+
+
+# ── The ring of management events ────────────────────────────────────────────────────────────────
+
+
+def test_only_the_rule_writes_into_the_ring_and_the_ring_forgets(stack: Stack) -> None:
+    ring = stack.properties("TrailLog")
+    assert ring == {"LogGroupName": "/aws/events/stack-trail", "RetentionInDays": 7}
+    document = json.loads(stack.properties("TrailLogPolicy")["PolicyDocument"])
+    opens, writes = document["Statement"]
+    group = f"arn:aws:logs:us-east-1:123456789012:log-group:{stack.ref('TrailLog')}"
+    for statement, action in ((opens, "logs:CreateLogStream"), (writes, "logs:PutLogEvents")):
+        assert statement["Effect"] == "Allow"
+        assert statement["Action"] == action
+        assert statement["Resource"] == f"{group}:*"
+        assert statement["Principal"] == {
+            "Service": ["delivery.logs.amazonaws.com", "events.amazonaws.com"]
+        }
+    assert "Condition" not in opens
+    assert writes["Condition"] == {"ArnEquals": {"aws:SourceArn": stack.arn("TrailRule")}}
+    (target,) = stack.properties("TrailRule")["Targets"]
+    assert target["Arn"] == group
+    assert "RoleArn" not in target
+
+
 # ── Topics and their key ─────────────────────────────────────────────────────────────────────────
 
 
@@ -168,8 +227,38 @@ def test_queues_are_encrypted_keep_for_two_weeks_and_refuse_plain_text(stack: St
         for queue in policy["Queues"]
     }
     assert guarded == {stack.ref(logical_id) for logical_id in queues}
-    for queue in queues.values():
-        assert queue == {"MessageRetentionPeriod": 14 * 24 * 3600, "SqsManagedSseEnabled": True}
+    for name, queue in queues.items():
+        assert queue["SqsManagedSseEnabled"] is True
+        if name != "AlarmsQueue":
+            assert queue == {"MessageRetentionPeriod": 14 * 24 * 3600, "SqsManagedSseEnabled": True}
+
+
+def test_what_alarms_bring_is_handed_out_once_at_a_time_and_kept_when_it_fails(
+    stack: Stack,
+) -> None:
+    queue = stack.properties("AlarmsQueue")
+    # Undelivered keeps a message for what is left of two weeks since it was sent.
+    assert queue["MessageRetentionPeriod"] < 14 * 24 * 3600
+    assert queue["VisibilityTimeout"] > stack.functions["TriageIncidents"]["Timeout"]
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": stack.arn("TriageIncidentsUndelivered"),
+        "maxReceiveCount": 5,
+    }
+    (mapping,) = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["EventSourceArn"] == stack.arn("AlarmsQueue")
+    assert mapping["FunctionName"] == stack.ref("TriageIncidents")
+    assert mapping["MaximumBatchingWindowInSeconds"] <= 2  # a first report is due within 30 s
+
+
+def test_only_topics_of_this_account_may_bring_alarms(stack: Stack) -> None:
+    policy = stack.properties("AlarmsQueuePolicy")
+    assert policy["Queues"] == [stack.ref("AlarmsQueue")]
+    (topics,) = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
+    assert topics["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert topics["Action"] == "sqs:SendMessage"
+    assert topics["Condition"] == {
+        "ArnLike": {"aws:SourceArn": "arn:aws:sns:*:123456789012:*"}
+    }
 
 
 def test_only_our_rules_and_our_topic_may_leave_events_and_only_undelivered_ones(
@@ -179,11 +268,13 @@ def test_only_our_rules_and_our_topic_may_leave_events_and_only_undelivered_ones
     assert [statement["Effect"] for statement in unhandled] == ["Deny"]
     undelivered = stack.properties("UndeliveredQueuesPolicy")["PolicyDocument"]["Statement"]
     senders = {
-        statement["Principal"]["Service"]: statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+        statement["Principal"]["Service"]: sorted(
+            as_list(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+        )
         for statement in undelivered
         if statement["Effect"] == "Allow"
     }
     assert senders == {
-        "events.amazonaws.com": [stack.arn(rule) for rule in stack.of_type("AWS::Events::Rule")],
-        "sns.amazonaws.com": stack.ref("NewsTopic"),
+        "events.amazonaws.com": sorted(map(stack.arn, stack.of_type("AWS::Events::Rule"))),
+        "sns.amazonaws.com": [stack.ref("NewsTopic")],
     }

@@ -48,6 +48,7 @@ def test_schedules_are_such_as_aws_accepts(stack: Stack) -> None:
         ("TakeBackupsTick", timedelta(minutes=15)),
         ("ExpireBackupsTick", timedelta(hours=1)),
         ("DrillRestoresTick", timedelta(hours=1)),
+        ("TriageIncidentsTick", timedelta(minutes=5)),
         ("SweepRunsTick", timedelta(minutes=1)),
     ],
 )
@@ -113,6 +114,7 @@ def subscriptions(stack: Stack) -> dict[str, Data]:
         ("ExpireBackupsWake", "ExpireBackups", "expire"),
         ("DrillRestoresWake", "DrillRestores", "drill"),
         ("RecoverResourcesWake", "RecoverResources", "recover"),
+        ("TriageIncidentsWake", "TriageIncidents", "triage"),
     ],
 )
 def test_a_function_hears_only_that_a_run_of_its_own_is_due(
@@ -149,13 +151,23 @@ def event(name: str, **detail: Any) -> Data:
     return {**read, "detail": {**read["detail"], **detail}}
 
 
-def heard_by(stack: Stack, told: Data) -> list[str]:
-    """The rules whose patterns match an event."""
-    return [
-        name.removeprefix("TakeBackups")
+def rules_to(stack: Stack, target: str) -> dict[str, Data]:
+    return {
+        name.removeprefix("TakeBackups"): rule
         for name, rule in stack.of_type("AWS::Events::Rule").items()
-        if EventPattern.load(json.dumps(rule["EventPattern"])).matches_event(cast("Any", told))
-    ]
+        if [one["Arn"] for one in rule["Targets"]] == [target]
+    }
+
+
+def matches(rule: Data, told: Data) -> bool:
+    pattern = EventPattern.load(json.dumps(rule["EventPattern"]))
+    return bool(pattern.matches_event(cast("Any", told)))
+
+
+def heard_by(stack: Stack, told: Data) -> list[str]:
+    """The rules that wake TakeBackups and whose patterns match an event."""
+    rules = rules_to(stack, stack.arn("TakeBackups"))
+    return [name for name, rule in rules.items() if matches(rule, told)]
 
 
 @pytest.mark.parametrize(
@@ -225,10 +237,10 @@ def test_what_is_not_over_or_not_ours_wakes_nobody(stack: Stack, told: Data) -> 
     assert heard_by(stack, told) == []
 
 
-def test_every_rule_is_told_of_above(stack: Stack) -> None:
+def test_every_rule_is_told_of_above_or_below(stack: Stack) -> None:
     assert {name.removeprefix("TakeBackups") for name in stack.of_type("AWS::Events::Rule")} == {
         "SnapshotFailed", "SnapshotSetEnded", "DatabaseSnapshotMade", "ScriptEnded", "KeyChanged",
-        "KeyGone",
+        "KeyGone", "TriageIncidentsAlarmChanged", "TrailRule",
     }  # fmt: skip
 
 
@@ -238,9 +250,8 @@ def test_rules_filter_by_the_names_that_we_give(stack: Stack) -> None:
 
 
 def test_an_event_is_tried_again_for_an_hour_and_then_kept(stack: Stack) -> None:
-    for rule in stack.of_type("AWS::Events::Rule").values():
+    for rule in rules_to(stack, stack.arn("TakeBackups")).values():
         (target,) = rule["Targets"]
-        assert target["Arn"] == stack.arn("TakeBackups")
         assert target["DeadLetterConfig"] == {"Arn": stack.arn("TakeBackupsUndelivered")}
         assert target["RetryPolicy"] == {
             "MaximumEventAgeInSeconds": 3600,
@@ -248,8 +259,100 @@ def test_an_event_is_tried_again_for_an_hour_and_then_kept(stack: Stack) -> None
         }
 
 
+# ── Alarms ───────────────────────────────────────────────────────────────────────────────────────
+
+ALARMS = ROOT / "events" / "triage_incidents"
+
+
+def alarm(name: str, **detail: Any) -> Data:
+    read: Data = json.loads((ALARMS / f"{name}.json").read_text(encoding="utf-8"))
+    return {**read, "detail": {**read["detail"], **detail}}
+
+
+@pytest.mark.parametrize(
+    ("told", "heard"),
+    [
+        *[
+            (alarm(name), True)
+            for name in (
+                "metric-alarm", "metric-alarm-ok", "metric-alarm-muted", "metric-math-alarm",
+                "anomaly-alarm", "composite-alarm", "composite-alarm-suppressed",
+                "contributor-alarm", "log-alarm", "set-by-hand", "target-tracking-alarm",
+            )
+        ],
+        (alarm("metric-alarm", alarmName="stackful"), True),
+        (alarm("metric-alarm", alarmName="of-another-stack-"), True),
+        (alarm("metric-alarm", alarmName="stack-RunsStuckAlarm-1X2Y"), False),
+        (alarm("metric-alarm") | {"source": "fleet"}, False),
+        (alarm("metric-alarm") | {"detail-type": "CloudWatch Alarm Configuration Change"}, False),
+    ],
+)  # fmt: skip
+def test_every_alarm_but_our_own_wakes_triage(stack: Stack, told: Data, *, heard: bool) -> None:
+    """Ours page directly: what would triage them may be what is broken."""
+    rule = stack.properties("TriageIncidentsAlarmChanged")
+    assert matches(rule, told) is heard
+    if heard:
+        triggers.parse(triggers.triage_incidents, told)
+
+
+def test_an_alarm_is_tried_for_as_long_as_a_storm_may_last_and_then_kept(stack: Stack) -> None:
+    (target,) = stack.properties("TriageIncidentsAlarmChanged")["Targets"]
+    assert target["Arn"] == stack.arn("TriageIncidents")
+    assert target["DeadLetterConfig"] == {"Arn": stack.arn("TriageIncidentsUndelivered")}
+    oldest = stack.properties("TriageIncidentsEventInvokeConfig")["MaximumEventAgeInSeconds"]
+    assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] == oldest == 6 * 3600
+
+
+# ── The ring of management events ────────────────────────────────────────────────────────────────
+
+CHANGE = event("key-disabled", eventCategory="Management", readOnly=False)
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (CHANGE, True),
+        (event("key-disabled"), True),  # says neither whether it reads nor its category
+        (CHANGE | {"detail-type": "AWS Service Event via CloudTrail"}, True),
+        (CHANGE | {"detail-type": "AWS Console Sign In via CloudTrail"}, True),
+        (event("key-disabled", readOnly=True, eventName="GetSecretValue"), True),
+        (event("key-disabled", readOnly=True, eventName="GetPasswordData"), True),
+        (event("key-disabled", readOnly=True, eventName="DescribeInstances"), False),
+        (event("key-disabled", readOnly=False, eventCategory="Data"), False),
+        (CHANGE | {"detail-type": "KMS CMK Rotation"}, False),
+        (alarm("metric-alarm"), False),
+        (event("snapshot-failed"), False),
+    ],
+)
+def test_the_ring_keeps_what_changes_and_the_reads_that_intruders_begin_with(
+    stack: Stack, told: Data, *, kept: bool
+) -> None:
+    assert matches(stack.properties("TrailRule"), told) is kept
+
+
+def test_the_ring_is_told_of_reads_at_all_and_loses_nothing_silently(stack: Stack) -> None:
+    rule = stack.properties("TrailRule")
+    assert rule["State"] == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+    (target,) = rule["Targets"]
+    assert target["DeadLetterConfig"] == {"Arn": stack.arn("TriageIncidentsUndelivered")}
+
+
+# ── Who may invoke ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_alarms_of_this_account_may_have_triage_as_their_action(stack: Stack) -> None:
+    assert stack.properties("AlarmsMayInvokeTriageIncidents") == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": stack.ref("TriageIncidents"),
+        "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
+        "SourceAccount": "123456789012",
+    }
+
+
 def test_only_our_own_rules_and_topic_may_invoke_a_function(stack: Stack) -> None:
-    for permission in stack.of_type("AWS::Lambda::Permission").values():
+    permissions = stack.of_type("AWS::Lambda::Permission")
+    del permissions["AlarmsMayInvokeTriageIncidents"]
+    for permission in permissions.values():
         assert permission["Action"] == "lambda:InvokeFunction"
         origins = {
             "events.amazonaws.com": {

@@ -8,6 +8,11 @@ import pytest
 
 LAYER = Path(__file__).parents[2] / "layers/watchkeeper/watchkeeper"
 MODULES = sorted(LAYER.rglob("*.py"))
+TRIAGE_ACTS = {
+    "composed.py", "joining.py", "log_choice.py", "log_queries.py", "replay.py", "resources.py",
+    "respond.py", "standing.py", "steps.py", "triaging.py",
+}  # fmt: skip
+"""Of triage, beside the looks: what asks AWS, keeps records or tells. All the rest decides."""
 DECIDE = {
     "backups/coverage.py", "backups/due.py", "backups/keys.py", "backups/manifest.py",
     "backups/model.py", "backups/quota.py", "backups/removal.py", "backups/retention.py",
@@ -23,6 +28,13 @@ DECIDE = {
     "recovery/model.py", "recovery/table_settings.py", "durations.py", "policy.py",
     "policy_text.py", "quoting.py", "schedules.py",
     *(module.relative_to(LAYER).as_posix() for module in MODULES if module.match("*_checks.py")),
+    *(
+        module.relative_to(LAYER).as_posix()
+        for module in MODULES
+        if module.parent.name == "triage"
+        and module.name not in TRIAGE_ACTS
+        and not module.match("*_looks.py")
+    ),
 }  # fmt: skip
 """Modules that decide, all that compare among them: they import nothing that acts."""
 ACT = ("watchkeeper.aws", "watchkeeper.runs", "watchkeeper.news", "watchkeeper.telemetry")
@@ -68,3 +80,21 @@ def test_only_the_clock_reads_the_clock_and_nothing_sleeps(module: Path) -> None
     ]
 
     assert asked == ([] if name(module) != "aws/clock.py" else ["datetime.now(UTC)"])
+
+
+def test_what_is_said_to_act_in_triage_does() -> None:
+    """A module that has become pure is to be held to it."""
+    for one in TRIAGE_ACTS:
+        assert any(each.startswith(ACT) for each in imported(LAYER / "triage" / one)), one
+
+
+def test_looks_name_what_they_ask_and_never_the_service() -> None:
+    """They get their adapters from `composed.py`, so that tests hand them others."""
+    for module in MODULES:
+        if module.match("triage/*_looks.py"):
+            made = [
+                ast.unparse(node.func)
+                for node in ast.walk(ast.parse(module.read_text()))
+                if isinstance(node, ast.Call)
+            ]
+            assert "client" not in made, name(module)

@@ -41,6 +41,12 @@ class Policies(Generic[PolicyT]):
         text = self.parameters.text(self.capability)
         return self.decide(text, good.get("text") if good else None).policy
 
+    def last_accepted(self) -> "PolicyT":
+        """What is in force where the parameter cannot be read; the default before the first."""
+        good = self.table.last_good(self.capability)
+        text = good.get("text") if good else None
+        return self.decide(text, text).policy
+
     def since(self) -> datetime | None:
         """When the first policy came into force; None before the first tick."""
         good = self.table.last_good(self.capability)

@@ -82,7 +82,8 @@ THROTTLES = frozenset({
 DENIALS = frozenset({
     "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError",
     "AuthorizationErrorException", "KMSAccessDenied", "KMSAccessDeniedException",
-    "UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "AuthFailure",
+    "NotAuthorizedException", "UnrecognizedClientException", "ExpiredToken",
+    "ExpiredTokenException", "AuthFailure",
 })  # fmt: skip
 QUOTAS = frozenset({
     "SnapshotLimitExceeded", "ResourceLimitExceeded", "LimitExceededException",

@@ -1,20 +1,26 @@
 """News of incidents: for machines what changed, for people what to read."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from watchkeeper.news.base import News, cut
+from watchkeeper.news.base import News, cut, where_to_look
 
 if TYPE_CHECKING:
     from watchkeeper.runs.record import Run, Told
 
-SUBJECT = 120
-"""Bytes kept of a subject; SNS takes 99 characters."""
-TEXT = 6_500
-"""Bytes of a page in JSON, of 8 KB in all: three screens of a telephone."""
+ROOM: Mapping[str, int] = {
+    "incident": 40, "severity": 20, "owner": 200, "headline": 1_000, "report": 120, "why": 400,
+    "line": 120, "words": 6_200,
+}  # fmt: skip
+"""Bytes of a message for each field, of 8 KB in all; of a page for people three screens of a
+telephone. The record and the report have all of it.
+"""
+MOST_RESOURCES = 12
+"""Named in a message: ARNs of 240 bytes."""
 
 
-class _Incident(News):
+class IncidentNews(News):
     """An incident, as machines are told of it. They read its record and report for more."""
 
     incident: str
@@ -28,18 +34,23 @@ class _Incident(News):
     why: str
     """Why this is told now."""
 
+    @classmethod
+    def about(cls, run: "Run", *, at: datetime, of: str = "", **fields: Any) -> "Told":
+        fitting = {name: _fitted(name, value) for name, value in fields.items()}
+        return super().about(run, at=at, of=of, **fitting)
 
-class IncidentOpened(_Incident):
+
+class IncidentOpened(IncidentNews):
     def measures(self) -> dict[str, float]:
         return {"IncidentsOpened": 1}
 
 
-class IncidentChanged(_Incident):
+class IncidentChanged(IncidentNews):
     def measures(self) -> dict[str, float]:
         return {"IncidentsChanged": 1}
 
 
-class IncidentResolved(_Incident):
+class IncidentResolved(IncidentNews):
     def measures(self) -> dict[str, float]:
         return {"IncidentsResolved": 1}
 
@@ -55,13 +66,19 @@ class IncidentTold(News):
 
     @classmethod
     def about(cls, run: "Run", *, at: datetime, of: str = "", **fields: Any) -> "Told":
-        """With as much of the words as fits; the page has all of them."""
-        line, words = cut(fields["line"], SUBJECT), cut(fields["words"], TEXT)
-        told = super().about(run, at=at, of=of, incident=fields["incident"], line=line, words="")
-        return cls.read({**told, "words": words}).told()
+        """With as much of the words as fits, which is more than other sentences have."""
+        fitting = {name: _fitted(name, value) for name, value in fields.items()}
+        told = super().about(run, at=at, of=of, **{**fitting, "words": ""})
+        return cls.read({**told, "words": fitting["words"]}).told()
 
     def subject(self) -> str:
-        return self.line
+        return f"Incident: {self.line}"
 
     def text(self) -> str:
-        return self.words
+        return f"{self.words}\n{where_to_look(self.run)}"
+
+
+def _fitted(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return cut(value, ROOM[name])
+    return value[:MOST_RESOURCES]

@@ -1,5 +1,6 @@
 """Everything that triage acts on, put together."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from watchkeeper.aws.alarm_states import AlarmStates
@@ -23,6 +24,12 @@ from watchkeeper.triage.policy import TriagePolicy
 from watchkeeper.triage.resources import Resourcing
 from watchkeeper.triage.triaging import Triaging
 
+WORLDWIDE: Mapping[str, str] = {"aws": "us-east-1"}
+"""The Region, by partition, in which CloudTrail tells what is done in IAM and other services that
+have none. Of the other partitions AWS does not say it, and where there is nothing, nothing is asked:
+https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
+"""
+
 
 def triaging_in(
     settings: TriageIncidentsSettings,
@@ -33,6 +40,8 @@ def triaging_in(
 ) -> Triaging:
     partition, region, account = settings.place
     metrics = MetricData()
+    told_in = WORLDWIDE.get(partition)
+    elsewhere = told_in if told_in != region else None
 
     def hear(alarm: Alarm, now: datetime) -> Heard:
         return heard(alarm, policy, now, Place(*settings.place))
@@ -44,7 +53,12 @@ def triaging_in(
         resourced=Resourcing(policy, TaggedResources(), settings.place, states.of),
         looks={
             "the metrics": MetricLook(metrics, settings.place),
-            "the audit trail": AuditLook(Ring(settings.trail_group), EventHistory(), Trails()),
+            "the audit trail": AuditLook(
+                Ring(settings.trail_group),
+                EventHistory(),
+                Trails(),
+                None if elsewhere is None else EventHistory(elsewhere),
+            ),
             "the databases": DatabaseLook(WatchedDatabases(), metrics),
             # Last: it may wait for its queries.
             "the logs": LogLook(Logs(), account),

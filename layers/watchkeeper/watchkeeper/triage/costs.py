@@ -15,8 +15,8 @@ PRICES: Mapping[str, float] = {
     "metrics_requested": 0.01 / 1_000,
     # The same page: ListMetrics, DescribeAlarms and the like, 0.01 per 1,000 requests.
     "cloudwatch_requests": 0.01 / 1_000,
-    # https://aws.amazon.com/lambda/pricing/: 0.0000166667 per GB-second on x86; 512 MB are half.
-    "lambda_seconds": 0.0000166667 / 2,
+    # https://aws.amazon.com/lambda/pricing/: 0.0000166667 per GB-second on x86, and it has one.
+    "lambda_seconds": 0.0000166667,
     # https://aws.amazon.com/s3/pricing/: PUT to S3 Standard, 0.005 per 1,000.
     "s3_puts": 0.005 / 1_000,
     # https://aws.amazon.com/dynamodb/pricing/on-demand/: 0.625 per million write units.

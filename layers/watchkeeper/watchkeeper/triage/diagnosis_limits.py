@@ -66,7 +66,7 @@ def cpu(facts: Facts) -> Ruling:
         headline=f"CPU saturation{heavy}",
         claims=tuple(claims),
         since=since,
-        over=used.now < EASED * BUSY,
+        over=used.lately < EASED * BUSY,
         by=by,
     )
 
@@ -119,7 +119,7 @@ def connections(facts: Facts) -> Ruling:
         claims.append(Claim("new connections were refused: max_connections", cited(refused)))
     idle = facts.share(IDLE) > PART
     claims += _sessions(facts, idle=idle)
-    over = used is not None and used.now < EASED * (limit or used.highest)
+    over = used is not None and used.lately < EASED * (limit or used.highest)
     what = "idle client sessions hold the slots" if idle else "sessions take all slots"
     return Ruling(
         Mode.CONNECTIONS,

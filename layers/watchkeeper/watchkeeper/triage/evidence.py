@@ -97,6 +97,11 @@ class Series:
         return median(self.values[-HELD:])
 
     @property
+    def lately(self) -> float:
+        """Now, or the last point if that is higher: what has only just begun is not over."""
+        return max(self.now, self.values[-1])
+
+    @property
     def highest(self) -> float:
         return max(self.values)
 

@@ -78,6 +78,8 @@ class _Read:
     how: str = ""
     whole_before: bool = True
     """All of the baseline was looked through."""
+    until: datetime | None = None
+    """Where less of the window was looked through."""
 
 
 class _Look:
@@ -172,25 +174,30 @@ class _Look:
             self._could_not(one.said, problem)
             self.queries.stop(queries)
             return None
-        if any(query.is_open for query in queries):
-            self._hand_on(one, queries)
-            return None
+        asked, queries = queries, _from_the_first(queries)
         window = [query for query in queries if query.piece.part == "window"]
         before = [query for query in queries if query.piece.part == "before"]
+        is_some = bool(window and before)
+        if len(queries) < len(asked):
+            said = f"{one.said} after {stamp(window[-1].piece.until)}" if is_some else one.said
+            self._hand_on(one, asked, said)
+        if not is_some:
+            return None
         read = _Read(_of(before), self._uncut(_of(window)), only_trouble=True)
+        read.until = window[-1].piece.until
         read.most += [large.most] if large.most else []
         read.most += [_limited(query) for query in queries if _is_limited(query)]
         read.how = how_queried(large)
         return read
 
-    def _hand_on(self, one: Chosen, queries: Sequence[Query]) -> None:
+    def _hand_on(self, one: Chosen, queries: Sequence[Query], said: str) -> None:
         why = f"Logs Insights had not answered after {PATIENCE:.0f} s"
         if self.asked.look >= LAST_LOOK:
             self.queries.stop(queries)
-            self._could_not(one.said, f"{why}, and this is the last look")
+            self._could_not(said, f"{why}, and this is the last look")
         else:
             self.pending += self.queries.handed_on(one.name)
-            self._could_not(one.said, f"{why}: its answer is read at the next look")
+            self._could_not(said, f"{why}: its answer is read at the next look")
 
     def _uncut(self, messages: Sequence[Message]) -> list[Message]:
         """With some of those that Logs Insights has cut shown whole, one of each kind."""
@@ -280,10 +287,22 @@ class _Look:
             most="; ".join(read.most),
             counts=counted,
             last_at=max(last, default=None),
-            until=min(span.until, self.now - LAG),
+            until=min(span.until, self.now - LAG, read.until or span.until),
             how=read.how,
             link=logs_link(self.logs.region, one.name, span.before, span.until, query),
         )
+
+
+def _from_the_first(queries: Sequence[Query]) -> list[Query]:
+    """Those that have ended, of each part up to the first that has not."""
+    found: list[Query] = []
+    open_parts: set[str] = set()
+    for query in sorted(queries, key=lambda one: one.piece.since):
+        if query.is_open:
+            open_parts.add(query.piece.part)
+        elif query.piece.part not in open_parts:
+            found.append(query)
+    return found
 
 
 def _of(queries: Sequence[Query]) -> list[Message]:

@@ -7,7 +7,7 @@ are asked for, and of one that is larger still only from a shorter time.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchkeeper.triage.gathered import Resource, Span
@@ -196,15 +196,16 @@ def _pieces(group: str, span: Span, limit: int) -> tuple[Piece, ...]:
 
 
 def with_pending(piece: Piece, pending: Iterable[Pending]) -> list[tuple[Piece, Pending | None]]:
-    """A piece, cut into what an earlier look has asked for and what has come since."""
+    """A piece, cut into what earlier looks have asked for and what has come since."""
+    found: list[tuple[Piece, Pending | None]] = []
+    rest = piece
     for one in pending:
         asked = one.piece
-        same = (asked.group, asked.part, asked.since) == (piece.group, piece.part, piece.since)
-        if not same or asked.until > piece.until:
-            continue
-        rest = Piece(piece.group, piece.part, asked.until, piece.until, piece.limit)
-        return [(asked, one), *([(rest, None)] if rest.since < rest.until else [])]
-    return [(piece, None)]
+        same = (asked.group, asked.part, asked.since) == (rest.group, rest.part, rest.since)
+        if same and asked.until <= rest.until:
+            found.append((asked, one))
+            rest = replace(rest, since=asked.until)
+    return found if found and rest.since >= rest.until else [*found, (rest, None)]
 
 
 def told(pending: Pending) -> str:

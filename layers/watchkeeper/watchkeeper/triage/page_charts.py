@@ -37,6 +37,8 @@ def amount(value: float, unit: str = "") -> str:
     """`1.2 M`, `83 %`, `0.004 s`, `3.8 GB`: three digits of it."""
     unit = unit.replace("bytes", "B")
     size = abs(value)
+    if unit == "ms" and size >= 1e3:  # noqa: PLR2004 - milliseconds of a second
+        return amount(value / 1e3, "s")
     for scale, letter in SCALES:
         if size >= scale:
             return f"{_digits(value / scale)} {letter}{text(unit, 20)}".rstrip()

@@ -53,10 +53,14 @@ def redacted(text: str) -> str:
 
     The same again for what it has returned. Takes time in proportion to the length of the text.
     """
-    kept = _text(text, masks_ids=True)
-    if kept != text and text.startswith("{") and _is_json(text) and not _is_json(kept):
-        kept = KEY_ID.sub(MASKED, _inside(_whole(text), 0, is_who=False))
-    return kept
+    for _ in range(ROUNDS):
+        kept = _text(text, masks_ids=True)
+        if kept != text and text.startswith("{") and _is_json(text) and not _is_json(kept):
+            kept = KEY_ID.sub(MASKED, _inside(_whole(text), 0, is_who=False))
+        if kept == text or not kept.startswith("{"):
+            return kept
+        text = kept
+    return text
 
 
 def _is_json(text: str) -> bool:

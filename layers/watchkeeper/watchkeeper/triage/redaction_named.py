@@ -174,7 +174,8 @@ def _kinds(found: re.Match[str], separator: re.Match[str]) -> tuple[re.Pattern[s
 
 
 def _is_none(value: str, found: re.Match[str], kind: str) -> bool:
-    if len(value) <= LONGEST_WORD and all(map(is_telling, value.split(","))):
+    is_short = len(value) <= LONGEST_WORD
+    if is_short and all(is_telling(one.strip(" \"'")) for one in value.split(",")):
         return True
     name, rest = found["name"].lower(), found["rest"].lower()
     if name == "token" and rest == "s" and value.isdecimal():

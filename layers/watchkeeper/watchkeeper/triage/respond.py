@@ -65,16 +65,26 @@ class TriageIncidents:
         from watchkeeper.triage.composed import triaging_in  # noqa: PLC0415 (as above)
 
         now = clock()
-        told = []
-        if isinstance(trigger, Tick):
-            policy, _, run_id = self.policy.read(now)
-            told = [run_id] if run_id else []
-        else:
-            policy = self.policy.in_force()
+        policy, told = self._policy(trigger, now)
         cloud = triaging_in(self.settings, self.incidents, self.states, policy, clock)
         meant = self._meant(trigger, cloud, now)
         engine = Engine(self.runs, workflow, cloud, self.topics.publish, clock, deadline)
         return advance_all([*told, *meant], engine)
+
+    def _policy(
+        self, trigger: TriageIncidentsMeant, now: datetime
+    ) -> "tuple[TriagePolicy, list[str]]":
+        """The policy, and the run that tells people of one that was refused."""
+        try:
+            if not isinstance(trigger, Tick):
+                return self.policy.in_force(), []
+            policy, _, run_id = self.policy.read(now)
+            return policy, [run_id] if run_id else []
+        except AwsError as error:
+            # Alarms are looked at by the policy of before, rather than not at all.
+            telemetry.logger.exception("the policy cannot be read")
+            telemetry.count("PolicyRefused", 0 if isinstance(error, Busy) else 1)
+            return self.policy.last_accepted(), []
 
     def _meant(
         self, trigger: TriageIncidentsMeant, cloud: "Triaging", now: datetime

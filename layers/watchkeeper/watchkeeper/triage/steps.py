@@ -41,8 +41,6 @@ WITHIN = timedelta(days=30)
 NEWS = {
     Kind.OPENED: IncidentOpened, Kind.CHANGED: IncidentChanged, Kind.RESOLVED: IncidentResolved,
 }  # fmt: skip
-MOST_TOLD = 12
-"""Resources named in the news."""
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -143,7 +141,7 @@ def _told(
         severity=str(tell.severity),
         owner=looked.owner,
         headline=looked.headline or tell.headline,
-        resources=looked.resources[:MOST_TOLD],
+        resources=looked.resources,
         report=looked.page,
         why=tell.why,
     )

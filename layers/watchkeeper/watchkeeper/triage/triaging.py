@@ -133,9 +133,9 @@ class Triaging:
             "lambda_seconds": (self.clock() - began).total_seconds(),
             "s3_puts": PUTS,
             "table_writes": TABLE_WRITES,
-            **(before.used if before else {}),
         }
-        gathered = with_found(gathered, *found.values(), Found(used=spent))
+        earlier = Found(used=before.used if before else {})
+        gathered = with_found(gathered, *found.values(), Found(used=spent), earlier)
         report = report_of(gathered)
         page, trouble = self._kept(gathered, report)
         return Looked(
