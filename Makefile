@@ -75,12 +75,15 @@ replay: $(READY)  ## Make the report of INCIDENT again from its evidence in BUCK
 test: $(READY)  ## Run the tests; TESTS=tests/unit for some of them, ARGS=-x for pytest's options
 	@$(RUN) -m pytest --numprocesses auto $(ARGS) $(TESTS)
 
-check: check-code check-template check-locks  ## Check format, lint, types, the template and the locks
+check: check-code check-rules check-template check-locks  ## Check format, lint, types, rules, the template and the locks
 
 check-code: $(READY)
 	@ruff format --check --output-format concise .
 	@ruff check .
 	@mypy
+
+check-rules: $(READY)
+	@$(RUN) -m local.rules --check
 
 check-template: $(READY) $(SAM_READY) $(CHECKOV_READY)
 	@$(SAM) validate --lint
@@ -106,9 +109,13 @@ evaluate: $(READY)  ## Measure the quality of triage on the labelled data in DAT
 	@$(RUN) -m evaluation.loghub "$(DATA)/loghub"
 	@$(RUN) -m evaluation.audit "$(DATA)/stratus" "$(DATA)/invictus"
 	@$(RUN) -m evaluation.petshop "$(DATA)/petshop"
+	@$(RUN) -m evaluation.opensre "$(DATA)/opensre-rds"
 
 rules: $(READY)  ## Compile the rules about the audit trail (layers/…/triage/rules/) into what ships
 	@$(RUN) -m local.rules
+
+storms: $(READY)  ## Let a thousand alarms fire in five minutes, five times over, and check what people hear; ARGS=<seed>
+	@$(RUN) -m tests.simulation.storms $(ARGS)
 
 year: $(READY)  ## Live a year of nights in which much goes wrong, and check it; ARGS=<seed>
 	@$(RUN) -m tests.simulation.year $(ARGS)
@@ -125,7 +132,7 @@ lock: $(READY)  ## Lock the dependencies after a change of pyproject.toml; ARGS=
 
 ##@ Ship it
 
-build: $(READY) $(SAM_READY)  ## Build the layers for Lambda's platform, and the template that refers to them
+build: check-rules $(SAM_READY)  ## Build the layers for Lambda's platform, and the template that refers to them
 	@find functions -name __pycache__ -prune -exec rm -r {} +  # functions are zipped as they lie there
 	@$(SAM) build $(ARGS)
 
@@ -157,4 +164,4 @@ $(SAM_READY) $(CHECKOV_READY) $(MINISTACK_READY): .tools/%/.ready: uv.lock $(REA
 	@UV_PROJECT_ENVIRONMENT=.tools/$* $(UV) sync --quiet --frozen --only-group $* --python $(RUN)
 	@touch $@
 
-.PHONY: help demo cloud deploy-local invoke verify-evidence replay test check check-code check-template check-locks fix bench evaluate rules year restores drills-year lock build clean
+.PHONY: help demo cloud deploy-local invoke verify-evidence replay test check check-code check-rules check-template check-locks fix bench evaluate rules storms year restores drills-year lock build clean

@@ -141,7 +141,9 @@ def outcome(made: Account, began: datetime) -> Outcome:
     ids = {one["id"]: one["type"] for one in sent if one["type"].startswith("Incident")}
     pages = [one for one in cloud.published("PagesTopic") if "Incident " in one.message]
     each = dict.fromkeys((one.subject or "", one.message) for one in pages)
-    incidents = [one for one in stored if one["pk"].startswith("INCIDENT#") and one["sk"] == "STATE"]
+    incidents = [
+        one for one in stored if one["pk"].startswith("INCIDENT#") and one["sk"] == "STATE"
+    ]
     reports = _reports(cloud)
     mine = {one.subject for one in pages}
     return Outcome(

@@ -103,7 +103,7 @@ def let_pass(box: str, minutes: int) -> None:
     urllib.request.urlopen(address, data=b"", timeout=120).close()
 
 
-def test_functions_in_containers_back_up_and_drill_the_account(box: str, env_vars: Path) -> None:
+def test_functions_in_containers_back_up_drill_and_look_into_it(box: str, env_vars: Path) -> None:
     """One test, because SAM's build folder is one: two tests might use it at the same time."""
     (run,) = invoke(env_vars)
     let_pass(box, 60)
@@ -132,6 +132,11 @@ def test_functions_in_containers_back_up_and_drill_the_account(box: str, env_var
     assert evidence["run"] == naming.restore_id(round_, resource, "check")
     assert (evidence["verdict"], evidence["failure"]) == ("passed", "")
     assert "drills" in invoke_built("DrillRestores", "drill_restores/show.json", env_vars)
+
+    (looked,) = invoke_built("TriageIncidents", "triage_incidents/metric-alarm.json", env_vars)
+    bucket = json.loads(env_vars.read_text())["TriageIncidents"]["INCIDENTS_BUCKET"]
+    key = naming.incident_page_key(naming.incident_of_run(looked))
+    assert b"checkout-errors" in client(box, "s3").get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
 def databases_and_tables(run: str, box: str) -> set[str]:

@@ -180,7 +180,8 @@ def serving(made: Account) -> Callable[[datetime, bool], object]:
         usual = {"CPUUtilization": 22.0, "FreeStorageSpace": 8e9, "FreeableMemory": 3e9,
                  "ReadLatency": 0.002, "WriteLatency": 0.003}  # fmt: skip
         told = {name: value * swing for name, value in usual.items()}
-        made.measure(ORDERS, at, DatabaseConnections=99 if is_bad else 40 * swing, **told)
+        told["DatabaseConnections"] = 99 if is_bad else 40 * swing
+        made.measure(ORDERS, at, tell=True, **told)
         wait = ("Client", "ClientRead") if is_bad else ("CPU", "CPU")
         put(made.cloud, ORDERS, at, 6.0 if is_bad else 0.4, wait=wait, user="shop",
             statement="SELECT * FROM baskets WHERE id = ?")  # fmt: skip

@@ -125,13 +125,13 @@ def storm(random: Random, number: int) -> list[Change]:
             changes.append(Change(name, state, moment, of, children))
         calm = START + timedelta(minutes=25, seconds=random.uniform(0, 900))
         changes.append(Change(name, "OK", calm, of, children))
-    for name, state, at in (
+    for name, state, when in (
         ("critical-late", "ALARM", WORSE_AT),
         ("critical-late", "OK", WORSE_AT + 15 * MINUTE),
         (names[-1], "ALARM", LATER),
         (names[-1], "OK", LATER + 12 * MINUTE),
     ):
-        changes.append(Change(name, state, at, (number - 1) % RESOURCES))
+        changes.append(Change(name, state, when, (number - 1) % RESOURCES))
     return sorted(changes, key=lambda one: (one.at, one.name))
 
 
@@ -218,7 +218,9 @@ class Storm:
     @property
     def incidents(self) -> list[Incident]:
         found = [item for (_, sk), item in self.kept.items.items() if sk == "STATE"]
-        plain = [{k: v for k, v in one.items() if k not in ("pk", "sk", "version")} for one in found]
+        plain = [
+            {k: v for k, v in one.items() if k not in ("pk", "sk", "version")} for one in found
+        ]
         return sorted(map(restored, plain), key=lambda one: one.opened_at)
 
     def news(self, kind: str, incident: str) -> list[dict[str, Any]]:
@@ -248,7 +250,7 @@ def _deployed(world: World, kept: Kept, states: States) -> Iterator[TriageIncide
         runs=Runs(kept), incidents=Incidents(kept), states=states, policy=_Policies(world),
         topics=_Topics(world),
     )  # fmt: skip
-    level = telemetry.logger.level
+    level = telemetry.logger.log_level
     telemetry.logger.setLevel("CRITICAL")
     with (
         mock.patch.object(composed, "triaging_in", triaging_in),
@@ -311,7 +313,7 @@ def _by_queue(one: Storm, change: Change) -> None:
     }
     body = {"Records": [record]}
 
-    def ended(well: bool) -> None:  # noqa: FBT001
+    def ended(well: bool) -> None:
         if not well:
             one.world.after(180, lambda: one.function.invoke(body, ended))
 
@@ -343,7 +345,7 @@ def _problems(one: Storm) -> Iterator[str]:
     yield from (f"an invocation failed: {error!r}" for error in one.function.errors)
     if one.kept.due():
         yield f"runs are due: {one.kept.due()}"
-    if len(one.incidents) != 2:  # noqa: PLR2004
+    if len(one.incidents) != 2:
         yield f"{len(one.incidents)} incidents: {[len(each.members) for each in one.incidents]}"
         return
     first, again = one.incidents
@@ -352,7 +354,9 @@ def _problems(one: Storm) -> Iterator[str]:
         yield from _problems_of_telling(one, each)
     if again.follows != (first.id,) or again.recurrence != 1:
         yield f"the recurrence follows {again.follows}"
-    worse = [each for each in one.news("IncidentChanged", first.id) if each["severity"] == "critical"]
+    worse = [
+        each for each in one.news("IncidentChanged", first.id) if each["severity"] == "critical"
+    ]
     if not worse or _at(worse[0]) > WORSE_AT + APART + SOON:
         yield f"the more severe alarm was told {[each['at'] for each in worse]}"
 
@@ -402,11 +406,11 @@ def figures(one: Storm) -> str:
     return (
         f"seed {one.seed}: {len(first.members)} alarms, {len(one.changes)} changes,"
         f" {counted['invocations']} invocations ({one.function.at_once} at once,"
-        f" {counted['deaths']} died, {counted['outrun']} outrun, {len(one.function.lost)} given up),"
+        f" {counted['deaths']} died, {counted['outrun']} outrun, {len(one.function.lost)} lost),"
         f" {counted['refused writes']} writes refused, {counted['conflicts']} in conflict;"
         f" paged after {late}, {len(pages) - 2} updates and the end, largest gap"
-        f" {max(gaps, default=None)}; {looks} looks; largest item {most['bytes of an item'] // 1000}"
-        f" KB, transaction {most['operations']} items and"
+        f" {max(gaps, default=None)}; {looks} looks; largest item"
+        f" {most['bytes of an item'] // 1000} KB, transaction {most['operations']} items and"
         f" {most['bytes of a transaction'] // 1000} KB; {one.took:.0f} s"
     )
 
@@ -416,14 +420,18 @@ def main(arguments: Sequence[str]) -> int:
     wrong = 0
     for each in range(seed, seed + storms):
         one = lived(each, number)
-        print(figures(one))
+        _say(figures(one))
         try:
             check(one)
         except Broken as broken:
-            print(f"BROKEN: {broken}")
+            _say(f"BROKEN: {broken}")
             wrong += 1
-    print(f"{storms} storms, {wrong} in which something does not hold")
+    _say(f"{storms} storms, {wrong} in which something does not hold")
     return 1 if wrong else 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201, a command for a person
 
 
 if __name__ == "__main__":

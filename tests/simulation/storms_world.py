@@ -147,10 +147,10 @@ class Function:
     def queue(self, event: Any, attempt: int = 0) -> None:
         """Asynchronously: tried again after one and two minutes."""
 
-        def ended(well: bool) -> None:  # noqa: FBT001
+        def ended(well: bool) -> None:
             if well:
                 return
-            if attempt == 2:  # noqa: PLR2004
+            if attempt == 2:
                 self.lost.append(event)
             else:
                 self.world.after(60 * (attempt + 1), lambda: self.queue(event, attempt + 1))
@@ -235,7 +235,7 @@ class _InMemory:
         self.kept.world.wait(_members(found) * UNPACKING)
         return found
 
-    def query(self, _: str, values: Mapping[str, Any], **__: Any) -> Iterator[Item]:
+    def query(self, condition: str, values: Mapping[str, Any], **arguments: Any) -> Iterator[Item]:
         def read() -> list[Item]:
             return [
                 item

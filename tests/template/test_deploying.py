@@ -33,7 +33,9 @@ def test_the_deployer_is_given_rights_to_every_service_in_the_template(stack: St
     assert prefixes == services | {"cloudformation", "ssm"}  # where DrillImage is looked up
 
 
-@pytest.mark.parametrize("logical_id", ["Table", "EvidenceBucket", "TopicsKey"])
+@pytest.mark.parametrize(
+    "logical_id", ["Table", "EvidenceBucket", "IncidentsBucket", "TrailLog", "TopicsKey"]
+)
 def test_what_stays_after_removal_is_what_the_template_retains(
     stack: Stack, logical_id: str
 ) -> None:
@@ -42,6 +44,8 @@ def test_what_stays_after_removal_is_what_the_template_retains(
     words = {
         "Table": "the table",
         "EvidenceBucket": "the evidence bucket",
+        "IncidentsBucket": "the bucket of incidents",
+        "TrailLog": "the ring of management events",
         "TopicsKey": "their key",
     }
     is_kept = stack.resources[logical_id].get("DeletionPolicy") == "Retain"
@@ -68,7 +72,7 @@ def test_everything_that_the_functions_may_do_is_told_for_each_of_them(stack: St
     assert told.keys() == stack.functions.keys()
     makers = [name for name, (makes, _) in told.items() if makes != "nothing"]
     removers = [name for name, (_, removes) in told.items() if removes != "nothing"]
-    assert makers == ["TakeBackups", "DrillRestores", "RecoverResources"]
+    assert makers == ["TakeBackups", "DrillRestores", "RecoverResources", "TriageIncidents"]
     assert removers == ["ExpireBackups", "DrillRestores"]
 
 

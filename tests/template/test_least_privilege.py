@@ -56,8 +56,8 @@ LISTS_ONLY = {
     "ssm:ListCommands",
     "tag:GetResources",
 }
-"""Actions that read lists, or by a token that only who asked was given, for which AWS takes no narrower resource than everything. RDS takes
-`db:*` for all instances and so on, which is as wide.
+"""Actions that read lists, or what only who has a token can ask for, for which AWS takes no
+narrower resource than everything. RDS takes `db:*` for all instances and so on, which is as wide.
 """
 
 MAKES_POINTS = {
@@ -548,7 +548,10 @@ RECEIPT = naming.receipt_key("expire", "event-1")["pk"]
             STOP,
             set(),
             {
-                "TakeBackups", "ExpireBackups", "DrillRestores", "RecoverResources",
+                "TakeBackups",
+                "ExpireBackups",
+                "DrillRestores",
+                "RecoverResources",
                 "TriageIncidents",
             },
         ),

@@ -223,7 +223,7 @@ def query(made: broken.Account) -> None:
 
 
 def watch(made: broken.Account) -> None:
-    """What the account lacks of what there is to look at: a cluster, a mute rule, a choosy trail."""
+    """What there is to look at besides: a cluster, a mute rule, a trail that is choosy."""
     made.cloud.client("cloudtrail").put_event_selectors(
         TrailName="management-events",
         EventSelectors=[{"ReadWriteType": "All", "IncludeManagementEvents": True}],

@@ -256,9 +256,7 @@ def test_only_topics_of_this_account_may_bring_alarms(stack: Stack) -> None:
     (topics,) = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
     assert topics["Principal"] == {"Service": "sns.amazonaws.com"}
     assert topics["Action"] == "sqs:SendMessage"
-    assert topics["Condition"] == {
-        "ArnLike": {"aws:SourceArn": "arn:aws:sns:*:123456789012:*"}
-    }
+    assert topics["Condition"] == {"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:123456789012:*"}}
 
 
 def test_only_our_rules_and_our_topic_may_leave_events_and_only_undelivered_ones(

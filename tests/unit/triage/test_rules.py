@@ -107,3 +107,15 @@ def test_a_bad_rule_is_named_with_its_file(tmp_path: Path) -> None:
 
     with pytest.raises(BadRule, match=r"mine\.yml: Mine: there is no search 'nothing'"):
         all_rules(tmp_path)
+
+
+def test_the_check_refuses_what_the_rules_do_not_compile_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make check` and `make build` ask it: a rule that was not compiled would not ship."""
+    old = tmp_path / "compiled.py"
+    old.write_text(COMPILED.read_text() + "# by hand\n")
+    monkeypatch.setattr("local.rules.COMPILED", old)
+    assert main(["--check"]) == 1
+    old.unlink()
+    assert main(["--check"]) == 1

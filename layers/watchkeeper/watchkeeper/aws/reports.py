@@ -40,7 +40,7 @@ class ReportStore(ReportReader):
 
     @needs("s3:PutObject")
     def write(self, incident: str, look: int, evidence: bytes, report: bytes, page: str) -> str:
-        """The key of the page. The evidence comes first: a report without it could not be checked."""
+        """The key of the page. Evidence comes first: a report without it could not be checked."""
         json, html = "application/json", "text/html; charset=utf-8"
         self._put(naming.look_key(incident, look, EVIDENCE), evidence, json)
         self._put(naming.look_key(incident, look, REPORT), report, json)

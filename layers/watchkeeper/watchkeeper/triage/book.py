@@ -24,6 +24,8 @@ class Book:
     """Ids, the earliest first."""
     closed: Mapping[str, datetime] = field(default_factory=dict)
     """When, by id."""
+    unknown: Mapping[str, object] = field(default_factory=dict)
+    """Fields that a newer version wrote; they survive our saving."""
 
     @property
     def ids(self) -> list[str]:
@@ -47,6 +49,7 @@ class Book:
 def stored(book: Book) -> dict[str, object]:
     """The fields of its item, without its key and version."""
     return {
+        **book.unknown,
         "open": list(book.open),
         "closed": {one: naming.instant(at) for one, at in book.closed.items()},
     }
@@ -56,7 +59,15 @@ def restored(item: Mapping[str, object]) -> Book:
     version, ids, closed = item["version"], item["open"], item["closed"]
     if not (isinstance(version, int) and isinstance(ids, list) and isinstance(closed, dict)):
         raise TypeError(f"this is no book of incidents: {sorted(item)}")
-    return Book(version, tuple(ids), {k: naming.parse_instant(v) for k, v in closed.items()})
+    return Book(
+        version,
+        tuple(ids),
+        {one: naming.parse_instant(at) for one, at in closed.items()},
+        {name: value for name, value in item.items() if name not in _KNOWN},
+    )
+
+
+_KNOWN = ("pk", "sk", "version", "open", "closed")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from watchkeeper.triage.triaging import Triaging
 
 WORLDWIDE: Mapping[str, str] = {"aws": "us-east-1"}
 """The Region, by partition, in which CloudTrail tells what is done in IAM and other services that
-have none. Of the other partitions AWS does not say it, and where there is nothing, nothing is asked:
+have none. Of other partitions AWS does not say it, so that nothing is asked there:
 https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events
 """
 

@@ -79,12 +79,12 @@ class TriageIncidents:
             if not isinstance(trigger, Tick):
                 return self.policy.in_force(), []
             policy, _, run_id = self.policy.read(now)
-            return policy, [run_id] if run_id else []
         except AwsError as error:
             # Alarms are looked at by the policy of before, rather than not at all.
             telemetry.logger.exception("the policy cannot be read")
             telemetry.count("PolicyRefused", 0 if isinstance(error, Busy) else 1)
             return self.policy.last_accepted(), []
+        return policy, [run_id] if run_id else []
 
     def _meant(
         self, trigger: TriageIncidentsMeant, cloud: "Triaging", now: datetime
