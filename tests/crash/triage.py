@@ -24,6 +24,8 @@ THIN = timedelta(minutes=2)
 """A sweep that finds nothing to do may sleep through the next minute, and no longer."""
 LASTS = timedelta(hours=4)
 """Longer than any incident of these, whatever becomes of its events."""
+TOLD = "\nTold now because "
+"""In the text of every page of an incident."""
 QUEUES = ("TriageIncidentsUndelivered", "TriageIncidentsUnhandled", "AlarmsQueue")
 
 
@@ -139,7 +141,7 @@ def outcome(made: Account, began: datetime) -> Outcome:
     cloud, stored = made.cloud, items(made.cloud)
     sent = [one.json() for one in cloud.published("NewsTopic")]
     ids = {one["id"]: one["type"] for one in sent if one["type"].startswith("Incident")}
-    pages = [one for one in cloud.published("PagesTopic") if "Incident " in one.message]
+    pages = [one for one in cloud.published("PagesTopic") if TOLD in one.message]
     each = dict.fromkeys((one.subject or "", one.message) for one in pages)
     incidents = [
         one for one in stored if one["pk"].startswith("INCIDENT#") and one["sk"] == "STATE"

@@ -72,7 +72,8 @@ class IncidentTold(News):
         return cls.read({**told, "words": fitting["words"]}).told()
 
     def subject(self) -> str:
-        return f"Incident: {self.line}"
+        # Mail cuts off what a subject begins with if it cannot be shown.
+        return self.line if "!" <= self.line[:1] <= "~" else f"Incident {self.incident}"
 
     def text(self) -> str:
         return f"{self.words}\n{where_to_look(self.run)}"

@@ -72,7 +72,15 @@ def from_metrics(gathered: Gathered, onset: datetime) -> FromMetrics:
     )
     silences = tuple(claim for one in series for claim in _silences(one, gathered.span))
     silent = {claim.key for claim in silences}
-    found = tuple(one for one in series if not one.odd and f"silent {one.key}" not in silent)
+    # An alarm's metric is there twice: for some days, and finer for a chart.
+    judged = {one.key for one in series if one.points and not _is_young(one)}
+    found = tuple(
+        one
+        for one in series
+        if not one.odd
+        and f"silent {one.key}" not in silent
+        and not (one.key in judged and _is_young(one))
+    )
     unchecked = [*_short_of(found)]
     if len(movers) > MOST_CLAIMS:
         rest = counted(len(movers) - MOST_CLAIMS, "further metric that moved later", "further "

@@ -2,8 +2,9 @@
 
 from watchkeeper.news.base import cut
 from watchkeeper.triage.looking import Looked
-from watchkeeper.triage.telling import Told
+from watchkeeper.triage.telling import Kind, Told
 
+BEGINS = {Kind.OPENED: "", Kind.CHANGED: "Update: ", Kind.RESOLVED: "Over: "}
 LINE = 120
 """Bytes of a subject; SNS takes 99 characters, in which a quoted name may be cut short."""
 
@@ -17,7 +18,7 @@ def plain(tell: Told, looked: Looked) -> tuple[str, str]:
     """Subject and text of an incident that nobody could look at: the alarms alone."""
     why = looked.unseen or "there was no look yet"
     return (
-        cut(f"Incident {tell.kind}: {tell.severity}, {tell.headline}", LINE),
+        cut(f"{BEGINS[tell.kind]}{tell.headline}", LINE),
         with_standing(
             f"Nothing else is known: {why}. It is looked at again within minutes.\n"
             f"For: {looked.owner or 'whoever is on call'}\n"

@@ -42,6 +42,8 @@ NEWS = {
     Kind.OPENED: IncidentOpened, Kind.CHANGED: IncidentChanged, Kind.RESOLVED: IncidentResolved,
 }  # fmt: skip
 
+_AGAIN = timedelta(seconds=1)
+
 _EVER = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -163,7 +165,9 @@ def _wake(incident: Incident, facts: Mapping[str, str], now: datetime) -> dateti
     is at the run.
     """
     pause = SOON if now - incident.changed_at < HOT else QUIET
-    return min(wakes_at(incident) or _NEVER, _next_look(facts), now + pause)
+    look = _next_look(facts) if incident.closed_at is None else _NEVER
+    # Never at once: what was not done now would not be done then.
+    return max(min(wakes_at(incident) or _NEVER, look, now + pause), now + _AGAIN)
 
 
 def _waits_for(incident: Incident) -> str:

@@ -82,12 +82,10 @@ class Triaging:
         """Ask CloudWatch how the alarms stand; what it says joins like any change of theirs."""
         said = self.incidents.alarms(incident_id).values()
         alarms = [Alarm.model_validate_json(one) for one in said]
+        # CloudWatch knows nothing of Alertmanager's, and nothing here of those of other Regions.
+        alarms = [one for one in alarms if one.kind is not Kind.ALERT]
         place = (self.account, self.region)
-        ours = [
-            one
-            for one in alarms
-            if (one.account, one.region) == place and one.kind not in {Kind.ALERT, Kind.UNKNOWN}
-        ]
+        ours = [one for one in alarms if _is_alarm(one) and (one.account, one.region) == place]
         names = sorted({one.name for one in ours})
         try:
             states = self.states.of(names)
@@ -95,7 +93,7 @@ class Triaging:
             telemetry.logger.warning("alarms could not be asked", extra={"why": str(error)})
             return
         there = {one.key for one in states}
-        unread = [one for one in alarms if one.kind is Kind.UNKNOWN]
+        unread = [one for one in alarms if not _is_alarm(one)]
         gone = [*unread, *(one for one in ours if one.key not in there)]
         self.joined([*states, *self._silent(incident_id, gone, now)], now)
 
@@ -144,7 +142,7 @@ class Triaging:
             resources=list(report.hit),
             page=page,
             matters=report.matters,
-            words=self._words_of(report, page, trouble),
+            words=self._words_of(report, page and f"s3://{self.reports.bucket}/{page}", trouble),
             pending={name: list(one.pending) for name, one in found.items() if one.pending},
             used=dict(gathered.used),
         )
@@ -247,6 +245,11 @@ class Triaging:
         return {
             kind.value: (subject(report, kind), text(report, kind, where)) for kind in telling.Kind
         }
+
+
+def _is_alarm(one: Alarm) -> bool:
+    """Whether it is one that CloudWatch has somewhere."""
+    return one.kind is not Kind.UNKNOWN and bool(one.account and one.region)
 
 
 def _over(incident: Incident, now: datetime) -> Incident:
