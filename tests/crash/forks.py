@@ -197,7 +197,7 @@ def _read(file: Path, name: str) -> Branch[Outcome]:
     return branch
 
 
-READS = ("Describe", "Get", "List", "Query", "BatchGet", "Scan")
+READS = ("Describe", "Get", "List", "Query", "BatchGet", "Scan", "Filter", "Lookup")
 
 
 def explore_changes(
