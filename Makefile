@@ -28,6 +28,9 @@ export PYTHONPATH := layers/watchkeeper:functions:.
 export SAM_CLI_TELEMETRY := 0
 # An activated environment of somebody else's is not ours to fill.
 unexport VIRTUAL_ENV
+# What is said to one make is not meant for those that its recipe starts: tests run `make invoke`.
+MAKEOVERRIDES :=
+unexport ARGS TESTS
 
 ##@ See it work
 
