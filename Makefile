@@ -76,7 +76,7 @@ replay: $(READY)  ## Make the report of INCIDENT again from its evidence in BUCK
 ##@ Change it
 
 test: $(READY)  ## Run the tests; TESTS=tests/unit for some of them, ARGS=-x for pytest's options
-	@$(RUN) -m pytest --numprocesses auto $(ARGS) $(TESTS)
+	@$(RUN) -m pytest --numprocesses auto --dist worksteal $(ARGS) $(TESTS)
 
 check: check-code check-rules check-template check-locks  ## Check format, lint, types, rules, the template and the locks
 

@@ -12,16 +12,16 @@ from tests.simulation.year import Record, begun, check_end, items, live
 from tests.simulation.year_story import DAY, Stretch
 from watchkeeper.naming import parse_instant
 
-BEFORE_SPRING = datetime(2027, 3, 8, 12, 0, tzinfo=UTC)
-"""A Monday: the clocks go forward on the third Sunday, and the month ends in the week after it."""
+BEFORE_SPRING = datetime(2027, 3, 15, 12, 0, tzinfo=UTC)
+"""A Monday: the clocks go forward on the second Sunday, and the month ends in the week after it."""
 
 
 @pytest.mark.slow
 def test_weeks_in_which_much_goes_wrong_come_to_what_the_incidents_say() -> None:
-    with begun(Stretch(seed=6, begins=BEFORE_SPRING, weeks=5)) as year:
+    with begun(Stretch(seed=15, begins=BEFORE_SPRING, weeks=3)) as year:
         ended = list(live(year))
         end = check_end(year)
-        assert len(ended) == 5
+        assert len(ended) == 3
         assert any(night.starts > night.due for night in year.expected.nights)
         assert year.expected.told, "somebody was told of a gap"
     assert sum(len(points) for points in end.history.values()) > 100
